@@ -42,7 +42,7 @@ pub(super) struct App {
     /// The audit trail of the command, where there is one.
     pub(super) trail: Option<Arc<AuditTrail>>,
     cancel: CancellationToken,
-    /// Whether the command has begun to change something.
+    /// True if the command has begun to change something.
     changing: Arc<AtomicBool>,
     /// Repositories that the command reads.
     opened: Arc<Mutex<Vec<Repository>>>,
@@ -66,8 +66,8 @@ impl App {
     /// The settings: the file, what it sets for the instance in question, the environment, the flags; later ones win.
     ///
     /// # Errors
-    /// When a file that was named cannot be read, or anything in it is wrong, or it has several instances and --instance
-    /// names none.
+    /// When a file that was named cannot be read, or anything in it is wrong, or it has several instances and
+    /// --instance names none.
     pub(super) fn settings(&self) -> Result<Settings, Failure> {
         self.settings_with(&[])
     }
@@ -108,8 +108,8 @@ impl App {
         build(&self.globals, [Some(file), own].into_iter().flatten(), &[])
     }
 
-    /// The settings of every instance of the file that --instance leaves, in its order; of the one without a name where it
-    /// has no `[[instances]]`.
+    /// The settings of every instance of the file that --instance leaves, in its order; of the one without a name where
+    /// it has no `[[instances]]`.
     ///
     /// # Errors
     /// As [`App::settings_of`], and when two of them have one repository.
@@ -138,7 +138,7 @@ impl App {
         Ok((all, text))
     }
 
-    /// The file as it stands; an empty one where there is none.
+    /// The configuration file; an empty one if there is none.
     fn file(&self) -> Result<Layer, Failure> {
         self.config_path().map_or_else(|| Ok(Layer::default()), |path| read_layer(&path))
     }
@@ -198,7 +198,7 @@ impl App {
         all.filter(|path| !path.starts_with(names::LEDGER)).collect()
     }
 
-    /// Whether [`App::change`] has begun.
+    /// Returns true if [`App::change`] has begun.
     pub(super) fn is_changing(&self) -> bool {
         self.changing.load(Ordering::Relaxed)
     }

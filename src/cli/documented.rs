@@ -43,8 +43,8 @@ fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The words of a line as a shell would have them, up to a comment, a redirection, the next command, an explanation that
-/// stands three columns away.
+/// The words of a line as a shell would have them, up to a comment, a redirection, the next command, an explanation
+/// that stands three columns away.
 fn words(line: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut quote = None;

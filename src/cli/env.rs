@@ -16,7 +16,7 @@ pub(super) fn ours() -> Vec<(String, String)> {
         .collect()
 }
 
-/// Whether colour is wanted where there is a terminal.
+/// Returns true if colour is wanted where there is a terminal.
 pub(super) fn colour_wanted() -> bool {
     variable("NO_COLOR").is_none() && variable("TERM").is_none_or(|term| term != "dumb")
 }

@@ -6,8 +6,8 @@ use std::io::{self, Write};
 /// Styles as they are painted here and by the log: nothing but these may begin with an escape character.
 const STYLES: [&str; 11] = ["0m", "1m", "2m", "3m", "31m", "32m", "33m", "34m", "35m", "36m", "90m"];
 
-/// Whether a character could drive the terminal: control characters, C1 included, and what changes the direction or takes no
-/// room.
+/// Whether a character could drive the terminal: control characters, C1 included, and what changes the direction or
+/// takes no room.
 fn drives(c: char) -> bool {
     c.is_control()
         || matches!(
@@ -40,7 +40,8 @@ pub(super) fn shown(text: &str, styles: bool) -> String {
     })
 }
 
-/// JSON that means the same and drives no terminal: outside strings there is nothing to escape but line ends, which stay.
+/// JSON that means the same and drives no terminal: outside strings there is nothing to escape but line ends, which
+/// stay.
 pub(super) fn json(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
@@ -75,7 +76,7 @@ fn escaped(text: &str, keep: impl Fn(&str) -> usize) -> String {
 /// Standard error for the log in words: a line of it may hold what a server or a bucket says.
 #[derive(Debug)]
 pub(super) struct SafeError {
-    /// Whether styles are shown.
+    /// True if styles are shown.
     pub(super) styles: bool,
 }
 

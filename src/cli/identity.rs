@@ -15,8 +15,8 @@ use crate::repository::Repository;
 /// Arguments of every command that opens packs.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(super) struct RecoveryArguments {
-    /// The recovery identity (an age identity file, protected by a passphrase or not); once for each, where older snapshots
-    /// are sealed to others [default: keys.recovery_identity_file]
+    /// The recovery identity (an age identity file, protected by a passphrase or not); once for each, where older
+    /// snapshots are sealed to others [default: keys.recovery_identity_file]
     #[arg(short, long, value_name = "FILE")]
     identity: Vec<PathBuf>,
     /// A file with the passphrase of the identity, instead of asking

@@ -43,7 +43,7 @@ pub(super) struct Filter {
 }
 
 impl Filter {
-    /// Whether the item is one of them.
+    /// Returns true if the item is one of them.
     pub(super) fn takes(&self, item: &Item, groups: &GroupNames) -> bool {
         let same = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted == is);
         same(&self.kind, item.key.kind_word())
@@ -66,7 +66,7 @@ pub(super) fn is_called(item: &Item, groups: &GroupNames, name: &str) -> bool {
         .any(|is| fits(name, is))
 }
 
-/// Whether `text` is what `pattern` describes. Greedy from the left, so linear in the text for each piece.
+/// Returns true if `text` is what `pattern` describes. Greedy from the left, so linear in the text for each piece.
 fn fits(pattern: &str, text: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else { return pattern == text };
     let Some(mut text) = text.strip_prefix(first) else { return false };

@@ -1,4 +1,5 @@
-//! What was typed, as far as those need it who look at every command: the path of the command and which flags were given.
+//! What was typed, as far as those need it who look at every command: the path of the command and which flags were
+//! given.
 
 use std::collections::BTreeSet;
 

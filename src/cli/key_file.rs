@@ -14,7 +14,8 @@ use crate::config::SecretRef;
 use crate::files::{self, Durability};
 use crate::model::FailureKind;
 
-/// The largest file that is taken for a key. A recovery identity file may hold several identities and a sheet of comments.
+/// The largest file that is taken for a key. A recovery identity file may hold several identities and a sheet of
+/// comments.
 const LARGEST: usize = 64 * 1024;
 
 /// Runs what blocks: files, prompts, what makes a key of a passphrase. `what` says what cannot be done when it panics.

@@ -1,8 +1,8 @@
 //! The log: to standard error, as text for people or one JSON object a line.
 //!
-//! Other crates stay at `warn` at least whatever is asked: at finer levels an HTTP stack may log headers, and headers hold
-//! tokens. Where lines are JSON, everything else that goes to standard error (notes, warnings, the error at the end) is a
-//! line of the same shape.
+//! Other crates stay at `warn` at least whatever is asked: at finer levels an HTTP stack may log headers, and headers
+//! hold tokens. Where lines are JSON, everything else that goes to standard error (notes, warnings, the error at the
+//! end) is a line of the same shape.
 
 use std::fmt;
 use std::io::{IsTerminal, Write as _};
@@ -35,7 +35,8 @@ pub(super) enum Format {
     Json(Map<String, Value>),
 }
 
-/// Starts the log, in the format that the arguments or else the configuration asks for; gives back how its lines are written.
+/// Starts the log, in the format that the arguments or else the configuration asks for; gives back how its lines are
+/// written.
 pub(super) fn start(globals: &Globals, configured: Option<LogFormat>, invocation: &Invocation) -> Format {
     let json = match globals.log_format.or(configured) {
         Some(format) => format == LogFormat::Json,
@@ -60,7 +61,7 @@ pub(super) fn start(globals: &Globals, configured: Option<LogFormat>, invocation
     Format::Text
 }
 
-/// What stands in every line: the command and the job.
+/// Members of every log line: the command and the job.
 fn context(invocation: &Invocation) -> Map<String, Value> {
     let mut context = Map::new();
     context.insert("command".to_owned(), invocation.path.as_str().into());
@@ -71,8 +72,8 @@ fn context(invocation: &Invocation) -> Map<String, Value> {
     context
 }
 
-/// The directives of `RUST_LOG` with a fence around other crates: a bare level is ours alone, and nobody else's goes below
-/// `warn`.
+/// The directives of `RUST_LOG` with a fence around other crates: a bare level is ours alone, and nobody else's goes
+/// below `warn`.
 fn fenced(text: &str, default: &str) -> String {
     let mut ours = default.to_owned();
     let mut directives = vec!["warn".to_owned()];

@@ -1,5 +1,5 @@
-//! What makes the trust in a repository doubtful: what this host knew and the bucket lacks, missing versions of the trust
-//! policy, forks.
+//! What makes the trust in a repository doubtful: what this host knew and the bucket lacks, missing versions of the
+//! trust policy, forks.
 
 use std::collections::BTreeSet;
 
@@ -49,7 +49,7 @@ impl MemoryReport {
         }
     }
 
-    /// Whether a problem of a ledger is among the sentences.
+    /// Returns true if a problem of a ledger is among the sentences.
     pub(super) const fn says(problem: &Problem) -> bool {
         matches!(
             problem,

@@ -77,8 +77,8 @@ pub(super) async fn leave(app: &App, settings: &Settings, run: &JobRun) {
     }
 }
 
-/// What the repository says, with the inventory where a key for it is configured. The inventory of `before` is taken over
-/// while its snapshot is the newest good one.
+/// What the repository says, with the inventory where a key for it is configured. The inventory of `before` is taken
+/// over while its snapshot is the newest good one.
 ///
 /// # Errors
 /// When the repository cannot be read. An inventory that cannot be opened is a line in the log and left out.
@@ -108,8 +108,9 @@ async fn look(
     Ok(view)
 }
 
-/// Keeps what a daemon shows of its repositories fresh: reads them after every run and every few minutes, for as long as
-/// it is asked. `settings` are those in force, one for each instance. Runs beside the loop, which never waits for it.
+/// Keeps what a daemon shows of its repositories fresh: reads them after every run and every few minutes, for as long
+/// as it is asked. `settings` are those in force, one for each instance. Runs beside the loop, which never waits for
+/// it.
 pub(super) async fn follow(mut settings: watch::Receiver<Vec<Settings>>, daemon_state: DaemonState) {
     let mut open: BTreeMap<String, Repository> = BTreeMap::new();
     loop {
@@ -154,7 +155,7 @@ pub(super) fn state_folder(app: &App, settings: &Settings) -> Option<StateDirect
     Some(StateDirectory::new(&app.state_folder(settings).ok()?, &id))
 }
 
-/// Nothing when the user wants us to stop, or no repository is configured.
+/// `None` if the user stopped the command, or no repository is configured.
 async fn read(
     settings: &Settings,
     cancel: &tokio_util::sync::CancellationToken,

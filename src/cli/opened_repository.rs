@@ -19,7 +19,7 @@ pub(super) struct OpenedRepository {
     /// Opens catalogues, and packs too when it is the recovery identity.
     pub(super) keys: Arc<Identities>,
     pub(super) ledger: Ledger,
-    /// Whether the keys open packs.
+    /// True if the keys open packs.
     pub(super) opens_packs: bool,
 }
 

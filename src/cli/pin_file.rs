@@ -11,7 +11,7 @@ use crate::crypto::Identities;
 use crate::format::{PolicyRef, RepositoryId};
 use crate::model::FailureKind;
 
-/// Writes the lines into the file; tells whether they were not there yet.
+/// Writes the lines into the file. Returns true if they were not there yet.
 ///
 /// # Errors
 /// Kind 2 when the file pins a newer version; when the new file would not open as the old one, or cannot be written.

@@ -80,14 +80,14 @@ fn of_identity(recovery: Option<&Identities>, id: &RepositoryId) -> Result<Vec<P
     Ok(pins)
 }
 
-/// Whether the bytes of a pin, if there are any, are of this repository.
+/// Returns true if the bytes of a pin, if there are any, are of this repository.
 fn belongs(pin: &Pin, id: &RepositoryId) -> bool {
     let policy = pin.bytes.as_ref().and_then(|bytes| Policy::decode(bytes).ok()).map(|(_, policy, _)| policy);
     policy.is_none_or(|policy| policy.repository.unwrap_or(RepositoryId(pin.policy.digest)) == *id)
 }
 
-/// The pin that `--policy` names: a pin, or a file with one or with the version itself. Bytes that it lacks are taken from
-/// the recovery identity and from what this host remembers.
+/// The pin that `--policy` names: a pin, or a file with one or with the version itself. Bytes that it lacks are taken
+/// from the recovery identity and from what this host remembers.
 ///
 /// # Errors
 /// Kind 2 when it is neither; when this host's memory cannot be read.

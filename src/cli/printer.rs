@@ -86,7 +86,7 @@ impl Printer {
         };
     }
 
-    /// Whether results are asked for as JSON.
+    /// Returns true if results are asked for as JSON.
     pub(super) fn is_json(&self) -> bool {
         self.json
     }
@@ -125,8 +125,8 @@ impl Printer {
         self.result(&RecordedResult { result, run: result.facts() }, text)
     }
 
-    /// Prints a line of a result. What could drive the terminal is escaped here, whoever wrote it: only the styles of
-    /// [`Printer::paint`], line ends and tabs stay.
+    /// Prints a line of a result. Escapes everything that could control the terminal, except the styles of
+    /// [`Printer::paint`], line ends and tabs.
     ///
     /// # Errors
     /// When standard output takes no more.
@@ -180,7 +180,7 @@ impl Printer {
         paint(self.colour_out, style, text)
     }
 
-    /// Tells something on standard error, unless quiet.
+    /// Prints a note on standard error, unless quiet.
     pub(super) fn note(&self, text: &str) {
         match &self.log {
             _ if self.quiet => {}

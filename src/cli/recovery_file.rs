@@ -1,7 +1,7 @@
 //! The public half of a recovery kit: what `keys new` writes and `init` reads.
 //!
-//! Plain text: comment lines (`#`), age recipients one a line, the custodian's public key as PEM, and the public key of the
-//! recovery host as PEM behind a comment line that begins with `# Recovery host:`. A file with recipients only, as
+//! Plain text: comment lines (`#`), age recipients one a line, the custodian's public key as PEM, and the public key of
+//! the recovery host as PEM behind a comment line that begins with `# Recovery host:`. A file with recipients only, as
 //! `age-keygen -y` prints it, is one, too.
 
 use super::failure::Failure;

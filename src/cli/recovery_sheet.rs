@@ -9,8 +9,8 @@ use crate::format::{Envelope, Policy, PolicyRef, RepositoryId, SigningRole};
 use crate::model::Timestamp;
 use crate::repository::ledger::Ledger;
 
-/// The page. Lines that begin with `{{S3}}`, `{{DIR}}` or `{{IAM}}` are for some repositories only, those with `{{EACH_…}}`
-/// are repeated.
+/// The page. Lines that begin with `{{S3}}`, `{{DIR}}` or `{{IAM}}` are for some repositories only, those with
+/// `{{EACH_…}}` are repeated.
 const TEMPLATE: &str = include_str!("recovery_sheet.txt");
 
 /// What is on it. Nothing of it is secret.

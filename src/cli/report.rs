@@ -9,8 +9,8 @@ use crate::repository::ledger::Ledger;
 /// Problems shown before the rest is only counted.
 const SHOWN: usize = 5;
 
-/// Reads the ledger, warns of what is wrong with it, and remembers it. Warnings stop nothing: one bad file must not prevent
-/// a restore.
+/// Reads the ledger, warns of what is wrong with it, and remembers it. Warnings stop nothing: one bad file must not
+/// prevent a restore.
 ///
 /// # Errors
 /// When the ledger cannot be read.

@@ -1,7 +1,7 @@
 //! What surrounds a command that a scheduler would run: hooks, notifications, and the record of the run.
 //!
-//! The same around a command by hand and in the daemon, which builds its own [`Notifier`] with [`notifier`] and switches this
-//! off in the processes that it starts.
+//! The same around a command by hand and in the daemon, which builds its own [`Notifier`] with [`notifier`] and
+//! switches this off in the processes that it starts.
 
 use std::future::Future;
 use std::path::Path;
@@ -36,8 +36,8 @@ const NOTIFIED_COMMANDS: &[(&str, &str)] = &[
 const INHERITED: &[&str] =
     &["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "INVOCATION_ID"];
 
-/// Runs `work`, the command, with hooks and notifications around it. Only a failing run-before hook changes anything: the
-/// command does not begin then.
+/// Runs `work`, the command, with hooks and notifications around it. Only a failing run-before hook changes anything:
+/// the command does not begin then.
 ///
 /// # Errors
 /// Those of `work`, and kind 1 when the run-before hook failed.
@@ -127,8 +127,8 @@ fn record(start: &RunStart, result: &Result<CommandOutcome, Failure>) -> JobRun 
     }
 }
 
-/// Notifies of what `status` found: why an instance is stale, or that it no longer is. Not in a job of the daemon, which
-/// does this itself.
+/// Notifies of what `status` found: why an instance is stale, or that it no longer is. Not in a job of the daemon,
+/// which does this itself.
 pub(super) async fn notify_freshness(app: &App, settings: &Settings, stale: &[String]) {
     if scheduled::by_daemon() {
         return;

@@ -21,7 +21,7 @@ pub(super) fn configuration() -> Option<PathBuf> {
     env::variable(RUN_CONFIG.0).filter(|_| by_daemon()).map(PathBuf::from)
 }
 
-/// Whether a daemon runs this command. Then the daemon tells of it, and the command does not.
+/// Returns true if a daemon runs this command. Then the daemon sends the notifications, not the command.
 pub(super) fn by_daemon() -> bool {
     env::variable(RUN_PARENT).is_some()
 }

@@ -28,8 +28,8 @@ enum Block {
     Line(String),
 }
 
-/// A report in the order in which it is read. What could drive the terminal may be in every text: it is escaped when the
-/// report is printed.
+/// A report in the order in which it is read. What could drive the terminal may be in every text: it is escaped when
+/// the report is printed.
 #[derive(Debug, Default)]
 pub(super) struct Screen(Vec<Block>);
 

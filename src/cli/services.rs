@@ -52,8 +52,8 @@ pub(super) fn store(repository: &config::Repository) -> Result<Store, Failure> {
     }
 }
 
-/// Opens the repository that the settings name, else the one comment line in a recovery identity file, with the pins of both
-/// and what this host remembers.
+/// Opens the repository that the settings name, else the one comment line in a recovery identity file, with the pins of
+/// both and what this host remembers.
 pub(super) async fn repository(settings: &Settings, recovery: Option<&Identities>) -> Result<Repository, Failure> {
     repository_with(settings, recovery, false).await
 }
@@ -87,7 +87,8 @@ pub(super) async fn repository_with(
     Ok(opened)
 }
 
-/// Why a repository cannot be opened. A store that goes by its clock refuses everything, whoever asks.
+/// Explains why a repository cannot be opened. A store that compares clocks refuses every request, whatever the
+/// credentials.
 fn unopened(error: RepositoryError) -> Failure {
     let skewed = matches!(error, RepositoryError::Store(StoreError::Clock { .. }));
     let failure = Failure::from(error);

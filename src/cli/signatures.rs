@@ -1,4 +1,5 @@
-//! Certificates that were signed outside the standby: requests are written beside the plan, certificates are found there.
+//! Certificates that were signed outside the standby: requests are written beside the plan, certificates are found
+//! there.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -28,8 +29,8 @@ impl FromStr for GivenCertificate {
     }
 }
 
-/// The certificates for a plan, as PEM by the authority's name: those that were named, else those that lie beside the plan
-/// as `PLAN.NAME.signed.pem`.
+/// The certificates for a plan, as PEM by the authority's name: those that were named, else those that lie beside the
+/// plan as `PLAN.NAME.signed.pem`.
 ///
 /// # Errors
 /// Kind 2 when a file cannot be read, or a name is none that the plan waits for.

@@ -35,7 +35,7 @@ pub(super) struct OpenedSnapshot {
     /// Why it is suspect, whether that was accepted or not.
     pub(super) suspect: Vec<String>,
     pub(super) state: SnapshotState,
-    /// Whether it is by an ended key and cannot be judged, because entries are missing.
+    /// True if it is by an ended key and cannot be judged, because entries are missing.
     pub(super) unproven: bool,
     /// Why it is held.
     pub(super) held: Option<String>,

@@ -35,7 +35,7 @@ impl Table {
         self.rows.push(cells.map(|cell| safe(&cell)).into());
     }
 
-    /// Whether there is no row.
+    /// Returns true if there is no row.
     pub(super) fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }

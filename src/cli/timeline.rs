@@ -114,8 +114,8 @@ fn timeline(sightings: &[(u64, Timestamp, Item)], name: &str) -> Result<Timeline
 
 /// The versions of an item, newest first, with their creation time where the provider shows it.
 ///
-/// The order of the provider's list is not documented, and two versions may be of one moment: the alias decides, then the
-/// time.
+/// The order of the provider's list is not documented, and two versions may be of one moment: the alias decides, then
+/// the time.
 fn slots(item: &Item) -> Vec<(Slot, Option<String>)> {
     let listed = item.docs.get("versions").and_then(|versions| crate::model::json::as_array(versions));
     let mut slots: Vec<(u8, Option<Timestamp>, Slot, Option<String>)> = listed

@@ -12,8 +12,8 @@ use super::node::{Node, NodeValue, SECRET_AND_BASE, TEXT_AND_BASE, quoted, split
 use super::origin::SettingOrigin;
 use crate::model::nearest::nearest;
 
-/// Reads a value of the type that it should have. `path` is what messages call it; `entry` says that it is in a table of
-/// entries such as `[[rules]]`, whose keys are not those of [`keys`].
+/// Reads a value of the type that it should have. `path` is what messages call it; `entry` says that it is in a table
+/// of entries such as `[[rules]]`, whose keys are not those of [`keys`].
 pub(super) fn read<'de, T: Deserialize<'de>>(node: &'de Node, path: &str, entry: bool) -> Result<T, ConfigError> {
     let reader = NodeReader { node, path: path.to_owned(), entry, listed: false };
     T::deserialize(reader).map_err(|error| error.at(path, &node.origin))
@@ -88,7 +88,7 @@ struct NodeReader<'de> {
     node: &'de Node,
     path: String,
     entry: bool,
-    /// Whether it is an element of a list.
+    /// True if it is an element of a list.
     listed: bool,
 }
 

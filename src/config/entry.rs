@@ -70,7 +70,8 @@ impl<'n> TableEntry<'n> {
     }
 }
 
-/// Whether a text is a short name: 1 to `most` characters, a to z, 0 to 9 and `-`, which neither begins nor ends it.
+/// Returns true if a text is a short name: 1 to `most` characters, a to z, 0 to 9 and `-`, which neither begins nor
+/// ends it.
 pub(super) fn is_name(text: &str, most: usize) -> bool {
     let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (1..=most).contains(&text.len()) && text.bytes().all(fits) && !text.starts_with('-') && !text.ends_with('-')

@@ -69,7 +69,7 @@ pub enum ConfigError {
         place: SettingOrigin,
         /// The table or its member.
         what: String,
-        /// What is wrong and how to mend it.
+        /// What is wrong and how to fix it.
         problem: String,
     },
     /// Which of the file's instances is meant is not clear.
@@ -104,7 +104,7 @@ pub enum ConfigError {
         key: &'static str,
         /// Where it was set.
         origin: SettingOrigin,
-        /// What is wrong and how to mend it.
+        /// What is wrong and how to fix it.
         problem: String,
     },
 }

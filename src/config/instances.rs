@@ -13,7 +13,7 @@ use crate::model::nearest::did_you_mean;
 /// The table's name.
 pub(super) const INSTANCES: &str = "instances";
 
-/// Characters of a name: it stands in metrics, and people type it.
+/// Maximum length of an instance name, in characters. Names are in metrics, and people type them.
 const LONGEST_NAME: usize = 40;
 
 /// What belongs to the process and not to an instance.
@@ -60,8 +60,8 @@ impl Layer {
         self.instances.iter().map(|part| part.name.as_str())
     }
 
-    /// What the file sets for that instance alone, to be put over the file itself. Without a name the only one is meant;
-    /// nothing where the file has none.
+    /// What the file sets for that instance alone, to be put over the file itself. Without a name the only one is
+    /// meant; nothing where the file has none.
     ///
     /// # Errors
     /// When the file has no instance of that name, or several and none is named.

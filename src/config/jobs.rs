@@ -20,7 +20,7 @@ pub(super) const JOBS: &str = "jobs";
 const MEMBERS: &[&str] =
     &["kind", "cron", "zone", "jitter", "deadline", "retries", "retry_after", "catch_up", "args", "instances"];
 
-/// Characters of a job's name: it stands in ledger entries, in the names of leases and in metrics.
+/// Maximum length of a job's name, in characters. Names are in ledger entries, lease names and metrics.
 const LONGEST_NAME: usize = 40;
 /// Jobs of one file.
 const MOST_JOBS: usize = 100;
@@ -53,18 +53,18 @@ pub struct JobConfig {
     pub retries: u32,
     /// How long after a failure it is tried again for the first time, at most six hours; longer each time.
     pub retry_after: Duration,
-    /// Whether the newest run that was missed is caught up.
+    /// True if the newest run that was missed is caught up.
     pub catch_up: bool,
     /// What is put behind the command. No secret can be among it: commands take none as an argument.
     pub args: Vec<String>,
     /// The instances of the file that it is for, none for all.
     pub instances: Vec<String>,
-    /// Where it stands.
+    /// Position in the file.
     pub origin: SettingOrigin,
 }
 
 impl JobConfig {
-    /// Whether it is for that instance of the file; empty where the file has only one.
+    /// Returns true if it is for that instance of the file; empty where the file has only one.
     #[must_use]
     pub fn is_for(&self, instance: &str) -> bool {
         self.instances.is_empty() || self.instances.iter().any(|one| one == instance)

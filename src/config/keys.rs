@@ -18,8 +18,8 @@ const TABLES: &[&str] = &["policies", "rules", "overrides", "transforms", "notif
 const REMOVED: &[(&str, &str)] = &[("keys.recovery_recipients", SEALED_TO), ("keys.auditors", SEALED_TO)];
 const SEALED_TO: &str = "whom backups are sealed to is in the trust policy: `keyhaven recipients list`";
 
-/// Variables of the program that set no key: those of the command line, and those of hooks and jobs of the daemon, which
-/// may run the program again.
+/// Variables of the program that set no key: those of the command line, and those of hooks and jobs of the daemon,
+/// which may run the program again.
 const OTHER_VARIABLES: &[&str] = &[
     "CONFIG",
     "INSTANCE",
@@ -55,7 +55,7 @@ pub fn find(path: &str) -> Option<&'static ConfigKey> {
     all().find(|key| key.path == path)
 }
 
-/// Whether a variable that sets no key is expected all the same.
+/// Returns true if a variable that sets no key is expected all the same.
 pub(super) fn is_other_variable(name: &str) -> bool {
     let Some(rest) = name.strip_prefix("KEYHAVEN_") else { return true };
     // Kubernetes sets such variables for a Service whose name begins with ours.

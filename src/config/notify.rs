@@ -74,7 +74,7 @@ words! {
     }
 }
 
-/// How a target is told.
+/// Kind of notification target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Way {
     /// A ping at the start and the end of every run, as healthchecks.io takes it.
@@ -119,23 +119,23 @@ pub enum Way {
 pub struct NotifyTarget {
     /// Its name: small letters, digits, `-` and `_`.
     pub name: String,
-    /// How it is told.
+    /// Its kind.
     pub way: Way,
-    /// What it is told. A ping tells every run.
+    /// Events that it is notified of. A ping reports every run.
     pub on: Vec<Occasion>,
     /// Only these jobs; all when empty.
     pub jobs: Vec<String>,
     /// Only these instances; all when empty.
     pub instances: Vec<String>,
-    /// How often what stays bad is told again.
+    /// Interval of repeated notifications about a problem that persists.
     pub repeat_every: Duration,
     /// How long one notification may take, with all its attempts.
     pub timeout: Duration,
-    /// Whether names and the words of an error are told.
+    /// True if notifications contain names and error messages.
     pub names: bool,
     /// Further CA certificates to trust.
     pub ca_file: Option<PathBuf>,
-    /// Where it stands.
+    /// Position in the file.
     pub origin: SettingOrigin,
 }
 

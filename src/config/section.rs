@@ -42,7 +42,7 @@ impl ConfigKey {
         variable(self.path)
     }
 
-    /// Whether its value is a reference to a secret.
+    /// Returns true if its value is a reference to a secret.
     #[must_use]
     pub fn is_secret(&self) -> bool {
         (self.expected)() == SecretRef::expected()

@@ -138,8 +138,8 @@ impl Settings {
         })
     }
 
-    /// The source as one whose authorities sign those of the standby: with the key that was named for that, else with the
-    /// one that backs up.
+    /// The source as one whose authorities sign those of the standby: with the key that was named for that, else with
+    /// the one that backs up.
     ///
     /// # Errors
     /// When its URL or both keys are not set.
@@ -285,8 +285,8 @@ impl Settings {
         &self.jobs
     }
 
-    /// Which instance of the file these are the settings of; empty where it has no `[[instances]]`, and for what holds for
-    /// all of them.
+    /// Which instance of the file these are the settings of; empty where it has no `[[instances]]`, and for what holds
+    /// for all of them.
     #[must_use]
     pub fn instance(&self) -> &str {
         &self.instance
@@ -317,7 +317,7 @@ impl Settings {
         &self.sections.repository.policy.0
     }
 
-    /// Whether the pin was given for this command alone: then it replaces all others.
+    /// Returns true if the pin was given for this command alone: then it replaces all others.
     #[must_use]
     pub fn is_policy_chosen(&self) -> bool {
         matches!(self.origin("repository.policy"), SettingOrigin::Flag(_))
@@ -335,7 +335,7 @@ impl Settings {
         self.sections.state_dir.clone().map(|path| path.0)
     }
 
-    /// Whether a key is set by anything but its default.
+    /// Returns true if a key is set by anything but its default.
     #[must_use]
     pub fn is_set(&self, path: &str) -> bool {
         *self.origin(path) != SettingOrigin::Default

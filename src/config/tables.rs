@@ -27,7 +27,7 @@ const PREFIXES: [&str; 4] = ["name", "group", "type", "label"];
 /// Characters of a text of a rewrite.
 const LONGEST_TEXT: usize = 4_096;
 
-/// The tables with where each entry stands. Only a file can have them.
+/// Tables with the position of each entry. Only a file can contain them.
 #[derive(Debug, Clone, Default)]
 pub struct Tables {
     policies: Policies,
@@ -300,8 +300,8 @@ fn words(select: &[Selector]) -> String {
     select.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// Whether a member holds a secret in every type that has it, in whatever spelling: what an override gives is stored in
-/// the catalogue, which auditors open, and in plans.
+/// Returns true if a member holds a secret in every type that has it, in whatever spelling: what an override gives is
+/// stored in the catalogue, which auditors open, and in plans.
 fn is_secret(name: &str) -> bool {
     let name = name.to_lowercase().replace(['-', ' '], "_");
     ["payload", "data", "credentials", "credentials_content", "pin", "classic_infrastructure_username"]
@@ -312,7 +312,7 @@ fn is_secret(name: &str) -> bool {
         || ["secret", "client_secret", "secret_key", "secret_access_key"].contains(&name.as_str())
 }
 
-/// Whether a member with such a name is anywhere in a value.
+/// Returns true if a member with such a name is anywhere in a value.
 fn has_secret(node: &Node) -> bool {
     match &node.value {
         NodeValue::List(list) => list.iter().any(has_secret),

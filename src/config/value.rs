@@ -52,7 +52,7 @@ pub trait TextValue: SettingType + Sized {
     fn parse(text: &str, base: &Path) -> Result<Self, ValueError>;
 }
 
-/// Reads a flag of the command line that stands for a setting.
+/// Parses a command-line flag that overrides a setting.
 ///
 /// # Errors
 /// In words, when it is no value of that type.

@@ -30,7 +30,7 @@ impl SecretBuffer {
         self.len
     }
 
-    /// Whether it holds nothing.
+    /// Returns true if it holds nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
@@ -41,7 +41,7 @@ impl SecretBuffer {
         self.chunks.iter().map(|chunk| chunk.as_slice())
     }
 
-    /// Wipes everything behind the first `len` bytes; does nothing when there are fewer.
+    /// Wipes everything after the first `len` bytes; has no effect if there are fewer.
     pub fn truncate(&mut self, len: usize) {
         while self.len > len {
             let excess = self.len - len;

@@ -14,8 +14,8 @@ use crate::model::Digest;
 const LARGEST: usize = 16 * 1024;
 
 /// A SubjectPublicKeyInfo in Base64. A key of an algorithm that this program does not know is kept and checks nothing;
-/// an Ed25519 key that is none (small order, another spelling) is kept, too, so that a policy which names it can be read
-/// and refused by name.
+/// an Ed25519 key that is none (small order, another spelling) is kept, too, so that a policy which names it can be
+/// read and refused by name.
 #[derive(Clone)]
 pub struct KeyInfo {
     text: Box<str>,

@@ -10,8 +10,8 @@ use crate::model::Digest;
 /// Characters of a key: 32 bytes as hexadecimal digits.
 const DIGITS: usize = 64;
 
-/// The random key of one pack's MACs, as the 64 hexadecimal digits that are hashed. Wiped when dropped; it is inside the
-/// sealed pack and nowhere else.
+/// The random key of one pack's MACs, as the 64 hexadecimal digits that are hashed. Wiped when dropped; it is inside
+/// the sealed pack and nowhere else.
 pub struct MacKey(Zeroizing<String>);
 
 impl MacKey {
@@ -40,7 +40,7 @@ impl MacKey {
     /// SHA-256 over the text of the key, `key`, `version` and `text`, with a line feed after each but the last.
     ///
     /// Neither key nor version can hold a line feed, so the parts cannot run into each other. A plain hash is enough:
-    /// whoever could extend it would have to alter a sealed pack that is named by its digest.
+    /// extending it would require a change to a sealed pack, which is named by its digest.
     #[must_use]
     pub fn mac(&self, key: &str, version: &str, text: &str) -> Digest {
         let mut hash = Sha256::new();

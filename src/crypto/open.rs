@@ -24,7 +24,7 @@ pub struct Opened<'a> {
 ///
 /// Reading fails with a [`CryptoError`] inside the [`io::Error`] (see [`CryptoError::from_read`]) when the bytes were
 /// altered or cut off anywhere, when there are more than `limit`, when a second frame or anything but one skippable
-/// frame of zeros stands behind the first.
+/// frame of zeros follows the first.
 ///
 /// # Errors
 /// [`CryptoError::NoMatchingKey`] when no identity fits; [`CryptoError::Damaged`] when there is no readable header.
@@ -77,7 +77,7 @@ fn damaged(error: &io::Error) -> CryptoError {
     CryptoError::Damaged { problem: error.to_string() }
 }
 
-/// Reads what stands behind the zstd frame to its end: nothing, or one skippable frame of zeros.
+/// Reads to the end what follows the zstd frame: nothing, or one skippable frame of zeros.
 ///
 /// Reading to the end is also what makes age check that the last chunk is there.
 fn check_tail(mut rest: Decrypted<'_>) -> Result<(), CryptoError> {

@@ -60,7 +60,7 @@ impl FromStr for Recipient {
         let text = text.trim();
         let refuse = |why| CryptoError::Recipient { text: text.chars().take(SHOWN).collect(), why };
         let upper = text.to_ascii_uppercase();
-        // Never repeat a private key that was given in the wrong place, whatever stands around it.
+        // Never repeat a private key that was given by mistake, whatever surrounds it.
         if upper.contains("AGE-SECRET-KEY-") {
             return Err(CryptoError::Recipient { text: "AGE-SECRET-KEY-…".to_owned(), why: "it is a private key" });
         }

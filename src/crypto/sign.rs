@@ -13,7 +13,7 @@ use super::digest::sha256;
 use super::{CryptoError, random};
 use crate::model::Digest;
 
-/// What stands before the 32 bytes of a key in a SubjectPublicKeyInfo: RFC 8410, section 4.
+/// Bytes before the 32 bytes of a key in a SubjectPublicKeyInfo: RFC 8410, section 4.
 const SPKI_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
 /// A private Ed25519 key. Wiped when dropped, never printed.
@@ -143,17 +143,17 @@ impl PublicKey {
         sha256(&self.to_der())
     }
 
-    /// Whether `signature` is this key's over `message`, as RFC 8032 checks without cofactor: S below the group order, R
-    /// compared as bytes. That is what `openssl` does. A further refusal of an R of small order would let the holder of
-    /// a key make entries that one of the two counts and the other does not.
+    /// Returns true if `signature` is this key's over `message`, as RFC 8032 checks without cofactor: S below the group
+    /// order, R compared as bytes. That is what `openssl` does. A further refusal of an R of small order would let the
+    /// holder of a key make entries that one of the two counts and the other does not.
     #[must_use]
     pub fn verify(&self, message: &[u8], signature: &[u8; 64]) -> bool {
         self.0.verify(message, &Signature::from_bytes(signature)).is_ok()
     }
 }
 
-/// Whether the y coordinate is below the prime 2^255 - 19. (An x of zero with a sign is of small order, and refused by
-/// that.)
+/// Returns true if the y coordinate is below the prime 2^255 - 19. (An x of zero with a sign is of small order, and
+/// refused by that.)
 fn is_canonical(raw: &[u8; 32]) -> bool {
     let [lowest, middle @ .., highest] = raw;
     let all_ones = middle.iter().all(|byte| *byte == 0xff) && highest & 0x7f == 0x7f;
@@ -200,8 +200,8 @@ mod tests {
         assert!(PublicKey::from_raw(&other).is_err());
     }
 
-    /// A signature with R = the neutral element, which only the holder of the key can make, and who gives the key away by
-    /// it. `openssl` accepts it, and so do we.
+    /// A signature with R = the neutral element, which only the holder of the key can make, and who gives the key away
+    /// by it. `openssl` accepts it, and so do we.
     #[test]
     fn an_r_of_small_order_is_judged_as_openssl_judges_it() {
         let mut signature = [0; 64];

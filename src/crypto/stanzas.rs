@@ -15,8 +15,8 @@ const STANZAS: [&[u8]; 3] = [b"-> X25519 ", b"-> ssh-ed25519 ", b"-> ssh-rsa "];
 /// Counts the recipient stanzas in the header of an age file: X25519, ssh-ed25519 and ssh-rsa.
 ///
 /// Other stanzas (grease, passphrases) are not counted. The header ends within the first [`HEADER_LIMIT`] bytes; what
-/// follows is not looked at, so the beginning of a file is enough. Nothing is decrypted, and the MAC of the header is not
-/// checked: an identity is needed for that.
+/// follows is not looked at, so the beginning of a file is enough. Nothing is decrypted, and the MAC of the header is
+/// not checked: an identity is needed for that.
 ///
 /// # Errors
 /// [`CryptoError::Damaged`] when this is no age header, or it does not end.

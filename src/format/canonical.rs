@@ -1,7 +1,7 @@
 //! Canonical JSON: RFC 8785 within a subset for which every implementation agrees (`docs/format.md`, *Canonical JSON*).
 //!
-//! A signature covers bytes. If one statement had two spellings, two readers could see two ledgers, so a document that is
-//! not byte for byte its canonical form is refused.
+//! A signature covers bytes. If one statement had two spellings, two readers could see two ledgers, so a document that
+//! is not byte for byte its canonical form is refused.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -21,7 +21,7 @@ const WHAT: &str = "catalogue";
 /// A part begins at one key of so many, on average.
 const KEYS_PER_PART: u16 = 512;
 
-/// Whether a part ends before this key.
+/// Returns true if a part ends before this key.
 ///
 /// Decided by the key alone, so that an item that comes or goes moves no other bound than its own and unchanged parts
 /// stay the same: the first two bytes of the SHA-256 of the key, as a big-endian number, are a multiple of 512.
@@ -72,7 +72,7 @@ impl PartBuilder {
         self.buffer.len()
     }
 
-    /// Whether a writer should seal it and begin another, wherever the next key says to cut.
+    /// Returns true if a writer should seal it and begin another, wherever the next key says to cut.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.buffer.len() >= limits::PACK_PLAIN_WRITE
@@ -84,7 +84,7 @@ impl PartBuilder {
         self.items
     }
 
-    /// Whether it lists no item.
+    /// Returns true if it lists no item.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.items == 0

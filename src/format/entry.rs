@@ -60,9 +60,9 @@ pub struct Entry {
     pub lost: Vec<EntryRef>,
     /// The policy version that was in force for its writer.
     pub policy: PolicyRef,
-    /// Whether it carries the envelope of that version.
+    /// True if it carries the envelope of that version.
     pub carries: bool,
-    /// Whether its signature was checked and good. `false`: its key is of an algorithm that this version does not know.
+    /// True if its signature was checked and good. `false`: its key is of an algorithm that this version does not know.
     pub checked: bool,
     /// Whether it changes what is kept.
     pub effect: EntryEffect,
@@ -200,8 +200,8 @@ impl Draft {
 }
 
 impl SignedEntry {
-    /// Reads an entry and checks its signature. What depends on its name, on other entries or on the repository is checked
-    /// by whoever reads the ledger.
+    /// Reads an entry and checks its signature. What depends on its name, on other entries or on the repository is
+    /// checked by whoever reads the ledger.
     ///
     /// # Errors
     /// [`FormatError::Version`] and [`FormatError::Critical`] for what this version is too old for,

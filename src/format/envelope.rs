@@ -98,7 +98,7 @@ impl Envelope {
         self.signatures.extend(signatures);
     }
 
-    /// Whether one of the signatures is good and that of `key`.
+    /// Returns true if one of the signatures is good and that of `key`.
     #[must_use]
     pub fn is_signed_by(&self, key: &PublicKey) -> bool {
         self.good_of(key).is_some()

@@ -87,7 +87,7 @@ pub enum FormatError {
     /// The same item and version twice in one pack, or a key twice or out of order in a catalogue.
     #[error("{what}: {key} is repeated or out of order")]
     Order {
-        /// What it stands in.
+        /// The document that contains it.
         what: &'static str,
         /// The item, or item and version.
         key: String,

@@ -58,7 +58,7 @@ pub struct VerificationEvent {
     /// Which part of the packs was opened; all of them without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slice: Option<Slice>,
-    /// Whether nothing was wrong.
+    /// True if nothing was wrong.
     pub passed: bool,
     /// How many problems were found.
     pub problems: u64,
@@ -123,7 +123,7 @@ pub struct DrillEvent {
     pub snapshot: Digest,
     /// The kind of target: `embedded` or `scratch`.
     pub target: String,
-    /// Whether everything came back.
+    /// True if everything came back.
     pub passed: bool,
     /// When it began.
     pub from: Timestamp,
@@ -226,7 +226,7 @@ impl EntryEvent {
         }
     }
 
-    /// Whether its meaning is known.
+    /// Returns true if its meaning is known.
     #[must_use]
     pub fn is_known(&self) -> bool {
         !matches!(self, Self::Unknown { .. })

@@ -12,8 +12,8 @@ use super::{FormatError, RepositoryId};
 /// How the type of an entry's predicate begins, whatever the version.
 const ENTRY_TYPES: &str = "urn:keyhaven:entry:";
 
-/// An entry that only a later version of the format can read. Every version keeps the envelope, the two types, `format` and
-/// `repository`, so that an older reader can tell whose word it does not understand.
+/// An entry that only a later version of the format can read. Every version keeps the envelope, the two types, `format`
+/// and `repository`, so that an older reader can tell whose word it does not understand.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Later {
     /// The envelope; no signature was checked.

@@ -82,8 +82,8 @@ impl PackList {
         Ok(Self { packs, nonce: BASE64.encode(nonce.as_slice()) })
     }
 
-    /// The bytes to store: the first line, then one line a pack, sorted by digest. The same packs and nonce give the same
-    /// bytes.
+    /// The bytes to store: the first line, then one line a pack, sorted by digest. The same packs and nonce give the
+    /// same bytes.
     ///
     /// # Errors
     /// [`FormatError::Order`] when a pack is listed twice, [`FormatError::TooLarge`] over 4 MiB or 4,096 packs.

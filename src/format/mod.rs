@@ -80,7 +80,7 @@ pub struct SourceName {
 }
 
 impl SourceName {
-    /// Whether both name one instance.
+    /// Returns true if both name one instance.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         self.provider == other.provider && self.instance == other.instance

@@ -73,7 +73,7 @@ pub fn entry_directory(sequence: u64) -> String {
     format!("{LEDGER}/{:09}", sequence / ENTRIES_PER_DIRECTORY)
 }
 
-/// Whether this is exactly the name of a directory of entries.
+/// Returns true if this is exactly the name of a directory of entries.
 #[must_use]
 pub fn is_entry_directory(name: &str) -> bool {
     let number = name.strip_prefix(LEDGER).and_then(|rest| rest.strip_prefix('/')).map(str::parse::<u64>);

@@ -81,7 +81,7 @@ impl PackBuilder {
         Ok(())
     }
 
-    /// Whether it holds that version already.
+    /// Returns true if it holds that version already.
     #[must_use]
     pub fn contains(&self, key: &ItemKey, version: &Slot) -> bool {
         self.seen.contains(&place(key, version))
@@ -93,7 +93,7 @@ impl PackBuilder {
         self.buffer.len()
     }
 
-    /// Whether a writer should seal it and begin another: 32 MiB are reached.
+    /// Returns true if a writer should seal it and begin another: 32 MiB are reached.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.buffer.len() >= limits::PACK_PLAIN_WRITE
@@ -105,13 +105,14 @@ impl PackBuilder {
         self.seen.len()
     }
 
-    /// Whether it holds no payload.
+    /// Returns true if it holds no payload.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.seen.is_empty()
     }
 
-    /// Seals it: zstd at `level` (1 to 19), padding, age. Holds the CPU: call it on a blocking thread, packs side by side.
+    /// Seals it: zstd at `level` (1 to 19), padding, age. Holds the CPU: call it on a blocking thread, packs side by
+    /// side.
     ///
     /// # Errors
     /// When sealing fails ([`crate::crypto::seal::seal`]).

@@ -161,7 +161,8 @@ impl PolicyKey {
         self.roles.iter().any(|word| word == role.as_str())
     }
 
-    /// Whether it may sign entries of a kind while it has not ended. Any role will do for a kind that is not known.
+    /// Returns true if it may sign entries of a kind while it has not ended. Any role will do for a kind that is not
+    /// known.
     #[must_use]
     pub fn may_sign(&self, kind: &str) -> bool {
         super::role::rule(kind).is_none_or(|(role, _)| self.has(role))
@@ -263,7 +264,7 @@ impl Policy {
         Ok((PolicyRef { version: policy.version, digest: envelope.digest() }, policy, envelope))
     }
 
-    /// Whether it names an earlier version. Of a policy that was read, whose lists are sorted.
+    /// Returns true if it names an earlier version. Of a policy that was read, whose lists are sorted.
     #[must_use]
     pub fn names(&self, version: &PolicyRef) -> bool {
         self.previous.binary_search(version).is_ok()
@@ -275,8 +276,8 @@ impl Policy {
         self.keys.iter().find(|key| key.public_key.fingerprint() == *fingerprint)
     }
 
-    /// The digest by which a snapshot says whom its packs are sealed to: SHA-256 over each recovery recipient and a line
-    /// feed, in order.
+    /// The digest by which a snapshot says whom its packs are sealed to: SHA-256 over each recovery recipient and a
+    /// line feed, in order.
     #[must_use]
     pub fn recipients_digest(&self) -> Digest {
         let text: String = self.recovery_recipients.iter().map(|one| format!("{}\n", one.recipient)).collect();
@@ -293,7 +294,7 @@ impl Policy {
         signed.count() as u64
     }
 
-    /// Whether enough of its custodians have signed an envelope.
+    /// Returns true if enough of its custodians have signed an envelope.
     #[must_use]
     pub fn is_met_by(&self, envelope: &Envelope) -> bool {
         self.signatures(envelope) >= self.threshold
@@ -354,7 +355,7 @@ impl Policy {
     }
 }
 
-/// Whether a list is sorted and nothing in it repeats.
+/// Returns true if a list is sorted and nothing in it repeats.
 fn rising<T: PartialOrd>(list: impl IntoIterator<Item = T>) -> bool {
     list.into_iter().is_sorted_by(|a, b| a < b)
 }

@@ -101,8 +101,8 @@ pub struct ItemCounts {
     pub empty: Option<u64>,
 }
 
-/// Numbers in all, per kind and per class. The maps are flat: of a long ledger every snapshot is in memory, and a node of a
-/// tree has room for eleven counts.
+/// Numbers in all, per kind and per class. The maps are flat: of a long ledger every snapshot is in memory, and a node
+/// of a tree has room for eleven counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnapshotCounts {
     /// Of all items.
@@ -172,12 +172,13 @@ pub struct SnapshotEvent {
     pub recovery_point_millis: Option<u64>,
     /// How many rounds of listing it took, from 1.
     pub rounds: u64,
-    /// Whether no earlier pack was reused.
+    /// True if no earlier pack was reused.
     pub full: bool,
     /// The snapshot whose packs were reused; `None` when it is full.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<Digest>,
-    /// Fingerprints of the keys whose packs may be among those reused: the key of the base, and what that reuses; sorted.
+    /// Fingerprints of the keys whose packs may be among those reused: the key of the base, and what that reuses;
+    /// sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reuses: Vec<Digest>,
     /// The snapshot that it was judged by.
@@ -227,7 +228,7 @@ pub struct SnapshotEvent {
     pub tags: Vec<String>,
     /// Kinds of items that the collector was not allowed to list, so that none is in it; sorted.
     pub hidden: Vec<String>,
-    /// Whether the collector held a recovery key, against the advice.
+    /// True if the collector held a recovery key, against the advice.
     pub recovery_key_on_collector: bool,
 }
 
@@ -238,7 +239,7 @@ impl SnapshotEvent {
         self.parts.iter().fold(0, |sum, part| sum.saturating_add(part.items))
     }
 
-    /// Whether its own judgement is good.
+    /// Returns true if its own judgement is good.
     #[must_use]
     pub fn is_good(&self) -> bool {
         self.reasons.is_empty()
@@ -261,8 +262,8 @@ fn items_by(counts: &LiteMap<String, ItemCounts>) -> BTreeMap<String, u64> {
     counts.iter().map(|(name, counts)| (name.clone(), counts.items.unwrap_or(0))).collect()
 }
 
-/// Counts by name as a JSON object, also when there are none. By itself a flat map is written as a list when it is empty,
-/// and takes a list for one.
+/// Counts by name as a JSON object, also when there are none. By itself a flat map is written as a list when it is
+/// empty, and takes a list for one.
 mod by_name {
     use std::collections::BTreeMap;
 

@@ -76,7 +76,8 @@ pub enum PlanFileError {
     },
     /// The plan was changed after it was made.
     #[error(
-        "the plan was changed after it was made; make a new one with `{command}`, whose options choose what is done and in \
+        "the plan was changed after it was made; make a new one with `{command}`, whose options choose what is done \
+         and in \
          which order"
     )]
     Changed {
@@ -84,7 +85,7 @@ pub enum PlanFileError {
         command: &'static str,
     },
     /// The file is not a plan.
-    #[error("the file is no such plan; make one with `{command}`")]
+    #[error("not a plan file of this kind; create one with `{command}`")]
     Json {
         /// Command that makes a plan.
         command: &'static str,

@@ -28,7 +28,7 @@ impl Slot {
 
     /// Takes a version id or one of the constants.
     ///
-    /// Returns nothing when the text is empty, longer than 256 bytes or holds a control character.
+    /// Returns `None` if the text is empty, longer than 256 bytes, or contains a control character.
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
         let fits = !text.is_empty() && text.len() <= 256 && !text.chars().any(char::is_control);
@@ -81,8 +81,8 @@ pub struct Item {
 }
 
 impl Item {
-    /// Why this version must leave the item alone, as a fragment: its kind or class is one of a later version. `None` for
-    /// what it knows.
+    /// Why this version must leave the item alone, as a fragment: its kind or class is one of a later version. `None`
+    /// for what it knows.
     #[must_use]
     pub fn unknown(&self) -> Option<String> {
         if self.key.kind() == ItemKind::Other {

@@ -70,7 +70,7 @@ impl JsonObject {
         self.get(name).and_then(as_array)
     }
 
-    /// Replaces the value of `name` where it stands, or adds it at the end.
+    /// Replaces the value of `name` in place, or appends it.
     pub fn set(&mut self, name: &str, value: Box<RawValue>) {
         match self.members.iter_mut().rev().find(|(n, _)| n == name) {
             Some(member) => member.1 = value,
@@ -104,7 +104,7 @@ impl JsonObject {
         self.members.len()
     }
 
-    /// Whether there is no member at all.
+    /// Returns true if there is no member at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()

@@ -31,7 +31,7 @@ pub struct Policies {
 }
 
 impl Policies {
-    /// Whether everything is as the provider's defaults have it.
+    /// Returns true if everything is as the provider's defaults have it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.types.is_empty() && self.rules.is_empty() && self.overrides.is_empty() && self.transforms.is_empty()
@@ -75,7 +75,7 @@ pub struct Transform {
     pub select: Vec<Selector>,
     /// Where.
     pub field: RewriteField,
-    /// What is replaced, everywhere it stands; never empty.
+    /// Text to replace, wherever it occurs; never empty.
     pub from: String,
     /// By what.
     pub to: String,

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
 
-/// One due run of a job: what a schedule says should happen, and when. An entry that names it says that it did happen, so
-/// that no other host does it again.
+/// One due run of a job: what a schedule says should happen, and when. An entry that names it says that it did happen,
+/// so that no other host does it again.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ScheduledRun {
     /// The name of the job, as the configuration has it.

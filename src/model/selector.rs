@@ -49,7 +49,7 @@ const FIELDS: [(&str, SelectorField); 4] = [
 pub struct SelectorError;
 
 impl Selector {
-    /// Whether an item with these properties is selected.
+    /// Returns true if an item with these properties is selected.
     #[must_use]
     pub fn matches(&self, subject: &SelectorSubject<'_>) -> bool {
         let SelectorSubject { name, item_type, group, labels } = *subject;
@@ -71,7 +71,7 @@ impl Selector {
         (self.field == SelectorField::Type).then_some(self.glob.as_str())
     }
 
-    /// Whether a group itself is selected, beside the groups of selected secrets.
+    /// Returns true if a group itself is selected, beside the groups of selected secrets.
     #[must_use]
     pub fn selects_group(&self, name: &str) -> bool {
         self.field == SelectorField::Group && glob(self.glob.as_bytes(), name.as_bytes())

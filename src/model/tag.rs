@@ -10,7 +10,7 @@ pub const TAG_LENGTH: usize = 64;
 #[error("a tag has 1 to 64 bytes, and no white space, comma or control character")]
 pub struct TagError;
 
-/// Checks that a text is a tag: it stands in an entry that anybody with the bucket can read, and in lists.
+/// Checks that a text is a tag. Tags are in entries, which everyone with access to the bucket can read, and in lists.
 ///
 /// # Errors
 /// [`TagError`] when it is not.

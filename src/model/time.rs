@@ -83,7 +83,7 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-/// Where the present comes from. The system's clock stands at the edge; tests bring their own.
+/// Source of the current time. The program uses the system's clock; tests bring their own.
 pub trait Clock: Send + Sync + fmt::Debug {
     /// The present moment.
     fn now(&self) -> Timestamp;

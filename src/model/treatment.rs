@@ -22,7 +22,7 @@ pub enum Treatment {
     AsArbitrary,
     /// An authority with the same parameters and a new key, signed inside the standby.
     Recreate,
-    /// An authority with the same parameters and a new key, whose certificate somebody outside the standby signs.
+    /// An authority with the same parameters and a new key, whose certificate is signed outside the standby.
     External,
 }
 

@@ -71,6 +71,6 @@ pub struct Assessment {
 pub struct Expiry {
     /// From this moment on it is of no use.
     pub at: Timestamp,
-    /// Whether the provider renews it by itself before that.
+    /// True if the provider renews it by itself before that.
     pub renews: bool,
 }

@@ -111,14 +111,14 @@ pub enum Action {
         version: String,
         /// The mark of the secret; none where there is no room for it.
         mark: Option<RestoreMark>,
-        /// Whether the version is marked.
+        /// True if the version is marked.
         mark_version: bool,
     },
     /// Adds a version.
     AddVersion {
         /// The id of the version in the source.
         version: String,
-        /// Whether the version is marked.
+        /// True if the version is marked.
         mark_version: bool,
     },
     /// Changes the metadata of a secret, its mark included.
@@ -130,7 +130,7 @@ pub enum Action {
     PatchVersionMetadata {
         /// The id of the version in the source.
         version: String,
-        /// Whether the version is marked.
+        /// True if the version is marked.
         mark_version: bool,
     },
     /// Takes locks off a version.
@@ -146,7 +146,7 @@ pub enum Action {
         version: String,
         /// The names of the locks.
         names: Vec<String>,
-        /// Whether the plan itself takes them off before.
+        /// True if the plan itself takes them off before.
         put_back: bool,
     },
     /// Deletes an item of the standby, to make it anew.
@@ -159,7 +159,7 @@ pub enum Action {
     /// Takes what is held back out of the mark of a secret. Part of an activation, never of a plan to restore.
     #[serde(skip)]
     ReleaseRotation {
-        /// Whether the rotation that was held back is turned on.
+        /// True if the rotation that was held back is turned on.
         turn_on: bool,
     },
 }
@@ -230,7 +230,7 @@ pub struct Change<'a> {
     pub certificate: Option<&'a str>,
     /// What the notification service calls the standby.
     pub names: Option<&'a RegistrationNames>,
-    /// Whether a secret that is created may rotate by itself.
+    /// True if a secret that is created may rotate by itself.
     pub rotate: bool,
 }
 

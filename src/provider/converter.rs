@@ -35,9 +35,9 @@ pub struct Conversion {
 /// How two payloads of one type compare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PayloadMatch {
-    /// Whether they hold the same in everything that can be restored.
+    /// True if they hold the same in everything that can be restored.
     pub whole: bool,
-    /// Whether they hold the same in what is fixed when a secret is created, such as a user name: no later version can
+    /// True if they hold the same in what is fixed when a secret is created, such as a user name: no later version can
     /// change it.
     pub fixed: bool,
 }

@@ -113,7 +113,7 @@ pub enum InstanceError {
     Settings {
         /// The setting.
         what: String,
-        /// What is wrong with it and how to mend it.
+        /// What is wrong with it and how to fix it.
         why: String,
     },
 }

@@ -21,8 +21,8 @@ pub enum Readable {
 /// An item as the lists show it.
 #[derive(Debug, Clone)]
 pub struct Listed {
-    /// The item with its list rows as documents; no payload pointers, no revision, no read time. Its class is that of an
-    /// item of which nothing more could be read.
+    /// The item with its list rows as documents; no payload pointers, no revision, no read time. Its class is that of
+    /// an item of which nothing more could be read.
     pub item: Item,
     /// The digest of all its rows.
     pub revision: Revision,
@@ -48,7 +48,7 @@ pub struct CompleteListing {
     pub started: Timestamp,
     /// The provider's clock in the answer to the last request.
     pub ended: Timestamp,
-    /// Whether every total stayed the same from the first page to the last, so that no page can have shifted.
+    /// True if every total stayed the same from the first page to the last, so that no page can have shifted.
     pub steady: bool,
     /// How many items were given to the sink.
     pub items: u64,

@@ -53,7 +53,7 @@ impl RestoreMark {
         serde_json::from_str(value.get()).ok()
     }
 
-    /// Whether both say the same of what was restored: all but the snapshot it came from.
+    /// Returns true if both say the same of what was restored: all but the snapshot it came from.
     #[must_use]
     pub fn same(&self, other: &Self) -> bool {
         let held = |mark: &Self| mark.held.as_ref().map(|held| held.get().to_owned());

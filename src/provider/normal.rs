@@ -10,7 +10,7 @@ use crate::model::json::{JsonObject, MAX_DEPTH, as_array, as_str, raw};
 
 /// The normal form of a value: equal texts are equal values for a merge patch.
 ///
-/// Deeper than [`MAX_DEPTH`] the text is taken as it stands.
+/// Deeper than [`MAX_DEPTH`] the text is used unchanged.
 #[must_use]
 pub fn normal(value: &RawValue) -> String {
     let mut out = String::with_capacity(value.get().len());

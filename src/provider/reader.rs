@@ -51,9 +51,9 @@ pub trait ItemReader: Send + Sync + fmt::Debug {
     /// instead of being asked for again.
     ///
     /// # Errors
-    /// [`InstanceError::Gone`] when the item has been deleted since it was listed; [`InstanceError::Moved`] when what was
-    /// read is not what was listed, or its parts do not fit together: list it again; [`InstanceError::Unsafe`] when its
-    /// rows do not allow a read that was asked for.
+    /// [`InstanceError::Gone`] when the item has been deleted since it was listed; [`InstanceError::Moved`] when what
+    /// was read is not what was listed, or its parts do not fit together: list it again; [`InstanceError::Unsafe`] when
+    /// its rows do not allow a read that was asked for.
     async fn read(&self, listed: &Listed, before: Option<&Item>) -> Result<ItemContent, InstanceError>;
 
     /// Asks for documents of one secret, by its key, without reading a payload.

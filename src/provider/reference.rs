@@ -1,8 +1,8 @@
 //! References between items: ids in an answer, names in a plan.
 //!
 //! An id of the source means nothing in a standby. So settings that hold an id are put into views by name on both sides
-//! (`@group:NAME`, `@secret:TYPE/GROUP/NAME`, `@configuration:TYPE/NAME`), where they can be compared, and a request puts
-//! the standby's ids back in. Which settings these are is the provider's converter to say.
+//! (`@group:NAME`, `@secret:TYPE/GROUP/NAME`, `@configuration:TYPE/NAME`), where they can be compared, and a request
+//! puts the standby's ids back in. Which settings these are is the provider's converter to say.
 
 use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock};
@@ -10,7 +10,7 @@ use std::sync::{PoisonError, RwLock};
 use super::restore_item::RestoreItem;
 use crate::model::ItemKind;
 
-/// The text that stands for an item wherever an id of it is meant; `group` is the name of its group.
+/// The text that replaces an item's id in references; `group` is the name of its group.
 #[must_use]
 pub fn reference(kind: ItemKind, item_type: &str, group: Option<&str>, name: &str) -> String {
     match kind {

@@ -1,6 +1,7 @@
 //! An item in the terms that every provider shares.
 //!
-//! The settings `name`, `description`, `labels` and `custom_metadata` have these names whatever the provider calls them.
+//! The settings `name`, `description`, `labels` and `custom_metadata` have these names whatever the provider calls
+//! them.
 
 use serde::{Deserialize, Serialize};
 
@@ -27,8 +28,8 @@ pub struct RestoreItem {
     pub labels: Vec<String>,
     /// Our mark, if it carries one.
     pub mark: Option<RestoreMark>,
-    /// What a client can set of it, without our mark, defaults filled in, each value as its exact text; ids of other items
-    /// as [references](super::reference) once those are known.
+    /// What a client can set of it, without our mark, defaults filled in, each value as its exact text; ids of other
+    /// items as [references](super::reference) once those are known.
     pub settings: JsonObject,
     /// Settings that only a create takes although answers show them, and that make no other item of it: never compared.
     pub fixed: &'static [&'static str],
@@ -40,8 +41,8 @@ pub struct RestoreItem {
     pub lost: Vec<String>,
     /// Bytes that custom metadata may have, of the item and of each of its versions.
     pub metadata_room: usize,
-    /// What only a create takes and no answer shows again: derived from a payload when it was captured, or supplied by the
-    /// operator. Never compared.
+    /// What only a create takes and no answer shows again: derived from a payload when it was captured, or supplied by
+    /// the operator. Never compared.
     pub inputs: JsonObject,
     /// The rotation policy, if it rotates by itself.
     pub rotation: Option<JsonObject>,
@@ -61,7 +62,7 @@ pub struct RestoreItem {
     pub certification: Option<Certification>,
     /// The signing request (PEM) of an authority that has no certificate yet, if its value was read.
     pub request: Option<String>,
-    /// Whether the provider is still issuing its first payload.
+    /// True if the provider is still issuing its first payload.
     pub pending: bool,
     /// A short digest over the rewrites of its payload on the way into a standby; empty when it is sent as it is.
     pub rewrites: String,
@@ -128,14 +129,14 @@ impl RestoreItem {
         metadata
     }
 
-    /// Whether its custom metadata can take the mark: it has room, and no member of that name of its own.
+    /// Returns true if its custom metadata can take the mark: it has room, and no member of that name of its own.
     #[must_use]
     pub fn fits(&self, mark: &RestoreMark) -> bool {
         let own = self.settings.object(CUSTOM_METADATA).is_some_and(|metadata| metadata.get(MARK).is_some());
         !own && self.marked(Some(mark)).to_raw().get().len() <= self.metadata_room
     }
 
-    /// Whether the metadata of a version can take its mark.
+    /// Returns true if the metadata of a version can take its mark.
     #[must_use]
     pub fn fits_version(&self, version: &RestoreVersion) -> bool {
         let own = version.metadata.get(MARK).is_some();
@@ -167,7 +168,7 @@ impl RestoreItem {
 pub struct RestoreVersion {
     /// Its id.
     pub id: String,
-    /// Whether the provider still has its payload.
+    /// True if the provider still has its payload.
     pub payload: bool,
     /// The metadata that a client can set, without our mark.
     pub metadata: JsonObject,

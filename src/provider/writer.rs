@@ -101,7 +101,7 @@ pub trait Signer: Send + Sync + fmt::Debug {
     async fn sign(&self, authority: &ItemKey, request: &str) -> Result<String, InstanceError>;
 }
 
-/// Whether the outcome of a request is unknown: it may have been carried out.
+/// Returns true if the outcome of a request is unknown: it may have been carried out.
 #[must_use]
 pub fn unanswered(error: &InstanceError) -> bool {
     match error {

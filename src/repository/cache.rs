@@ -1,8 +1,8 @@
 //! Entries that were read before, on this host's disk: what a listing still shows is fetched once and not by every run.
 //!
-//! Entries never change. A file counts when it has the size that the listing shows and fits the digest in front of it, which
-//! covers its name, too; any other is removed. The listing stays the truth of what exists, and commands that check the
-//! store (`verify`, `forget`, `sweep`) read past this.
+//! Entries never change. A file counts when it has the size that the listing shows and fits the digest in front of it,
+//! which covers its name, too; any other is removed. The listing stays the truth of what exists, and commands that
+//! check the store (`verify`, `forget`, `sweep`) read past this.
 //!
 //! The cache is never a reason to fail: where it cannot be read or written, entries come from the store. Nothing in it
 //! is secret, and losing it costs requests and nothing else.
@@ -24,8 +24,8 @@ use crate::format::names;
 use crate::model::Digest;
 
 const FOLDER: &str = "cache";
-/// Room for the entries of one repository, in bytes: of a run every 15 minutes, seven years with 1,000 secrets and two and
-/// a half with 10,000.
+/// Room for the entries of one repository, in bytes: of a run every 15 minutes, seven years with 1,000 secrets and two
+/// and a half with 10,000.
 const ROOM: u64 = 1 << 30;
 /// Bytes of the digest in front of each file.
 const SEAL: usize = 32;
@@ -79,7 +79,7 @@ impl EntryCache {
     pub(super) fn put(&self, path: &str, bytes: &[u8]) -> bool {
         let Some(file) = self.place_of(path).filter(|_| self.writable.load(Ordering::Relaxed)) else { return false };
         let is_kept = write(&self.root, &file, &sealed(path, bytes)).is_ok();
-        // Once is enough: a full disk or a folder of somebody else fails for every entry.
+        // Once is enough: a full disk or a directory of another user fails for every entry.
         self.writable.fetch_and(is_kept, Ordering::Relaxed);
         is_kept
     }
@@ -101,8 +101,8 @@ impl EntryCache {
     }
 }
 
-/// The digest of name and bytes, then the bytes. The name of an entry covers its payload and not its signatures, so a file
-/// of the cache needs a digest of its own.
+/// The digest of name and bytes, then the bytes. The name of an entry covers its payload and not its signatures, so a
+/// file of the cache needs a digest of its own.
 fn sealed(path: &str, bytes: &[u8]) -> Vec<u8> {
     [digest_of(path, bytes).as_bytes().as_slice(), bytes].concat()
 }
@@ -148,7 +148,7 @@ fn read(file: &Path, size: u64) -> io::Result<Option<Bytes>> {
 
 /// Writes a file whole. It is not synced: what a crash leaves is found by its digest.
 fn write(root: &Path, file: &Path, bytes: &[u8]) -> io::Result<()> {
-    // Root at somebody else's state folder would leave there what its owner can neither read nor replace.
+    // Root would leave files in another user's state directory that the owner can neither read nor replace.
     if !is_ours(root)? {
         return Err(io::ErrorKind::PermissionDenied.into());
     }

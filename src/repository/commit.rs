@@ -1,7 +1,7 @@
 //! Making something real: one entry, written once, without a lock.
 //!
-//! Everything that the entry names is in the store before the entry is. Two writers at once make two heads, and the next
-//! entry names both. A crash at any point leaves at most objects that nothing names.
+//! Everything that the entry names is in the store before the entry is. Two writers at once make two heads, and the
+//! next entry names both. A crash at any point leaves at most objects that nothing names.
 
 use std::fmt;
 use std::sync::Arc;
@@ -66,8 +66,8 @@ impl Repository {
     /// # Errors
     /// [`RepositoryError::ObjectsMissing`] when the snapshot names what is not there whole (read these items again);
     /// [`RepositoryError::NotAuthorised`], [`RepositoryError::Undecided`], [`RepositoryError::ClockSkew`],
-    /// [`RepositoryError::State`]: nothing was written. [`RepositoryError::Unconfirmed`]: it may have been. Else what the
-    /// store answers.
+    /// [`RepositoryError::State`]: nothing was written. [`RepositoryError::Unconfirmed`]: it may have been. Else what
+    /// the store answers.
     pub async fn commit(&self, writer: &EntryWriter, mut draft: Draft) -> Result<Committed, RepositoryError> {
         if let EntryEvent::Snapshot(snapshot) = &draft.event {
             self.check_objects(snapshot).await?;
@@ -133,8 +133,8 @@ impl Repository {
         }
     }
 
-    /// Puts back what the bucket lacks and this host has: versions of the policy, `RECOVER.md`, and this writer's own last
-    /// entry. Gives what to say of it.
+    /// Puts back what the bucket lacks and this host has: versions of the policy, `RECOVER.md`, and this writer's own
+    /// last entry. Gives what to say of it.
     async fn put_back(&self, writer: &EntryWriter, ledger: &Ledger) -> Result<Vec<String>, RepositoryError> {
         let done = self.put_back_trust(ledger, None).await;
         let mut warnings = done.notes;
@@ -169,8 +169,8 @@ impl Repository {
         Ok(())
     }
 
-    /// Keeps the bytes here, writes them there, and believes only what comes back. Gives why this host does not remember
-    /// the entry, if it does not.
+    /// Keeps the bytes here, writes them there, and believes only what comes back. Gives why this host does not
+    /// remember the entry, if it does not.
     async fn write_entry(
         &self,
         writer: &EntryWriter,
@@ -214,8 +214,8 @@ fn place(writer: &EntryWriter, ledger: &Ledger) -> Option<EntryPlace> {
     })
 }
 
-/// A policy that came into force during a run may name other recipients: what was sealed to those before is sealed again by
-/// the next run, and this one is not recorded as what it is not.
+/// A policy that came into force during a run may name other recipients: what was sealed to those before is sealed
+/// again by the next run, and this one is not recorded as what it is not.
 fn check_recipients(ledger: &Ledger, snapshot: &SnapshotEvent) -> Result<(), RepositoryError> {
     match ledger.policy().is_some_and(|policy| policy.recipients_digest() == snapshot.recipients) {
         true => Ok(()),

@@ -42,7 +42,8 @@ enum FetchedEntry {
 }
 
 impl Repository {
-    /// Lists trust policy and ledger and reads every entry. What is no entry is in the ledger's problems, never an error.
+    /// Lists trust policy and ledger and reads every entry. What is no entry is in the ledger's problems, never an
+    /// error.
     ///
     /// # Errors
     /// [`RepositoryError::NoRepository`] when there is neither a policy nor an entry;
@@ -189,8 +190,8 @@ impl Repository {
         Ok(reader)
     }
 
-    /// Fetches what is listed, in that order, then asks by name for what is not among it. Everything is read, however many
-    /// files strangers put there: one that is left out could be the newest snapshot.
+    /// Fetches what is listed, in that order, then asks by name for what is not among it. Everything is read, however
+    /// many files strangers put there: one that is left out could be the newest snapshot.
     async fn fetch_all(
         &self,
         listed: Vec<ObjectInfo>,
@@ -259,8 +260,8 @@ impl Repository {
         }
     }
 
-    /// The bytes of one file of the ledger that was listed just now with this size, from memory or from disk if it was read
-    /// before.
+    /// The bytes of one file of the ledger that was listed just now with this size, from memory or from disk if it was
+    /// read before.
     async fn kept(&self, path: &str, size: u64) -> Option<Bytes> {
         let known = self.known().get(path).cloned();
         if known.is_some() {
@@ -271,8 +272,8 @@ impl Repository {
 
     /// The bytes of one file of the ledger, asked of the store; `None` when it is not there.
     ///
-    /// One that is not what its name says is asked for again, unless it has the size that was listed: of rubbish there may
-    /// be much.
+    /// One that is not what its name says is asked for again, unless it has the size that was listed: of rubbish there
+    /// may be much.
     async fn ask_entry(&self, path: &str, size: Option<u64>) -> Result<Option<Bytes>, RepositoryError> {
         let fits = |bytes: &[u8]| size == Some(bytes.len() as u64) || names_its_payload(path, bytes);
         let bytes = match self.store().get_fitting(path, limits::ENTRY, fits).await {
@@ -306,7 +307,7 @@ impl Repository {
         self.inner.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the cache on disk is not read.
+    /// Returns true if the cache on disk is not read.
     fn anew(&self) -> bool {
         self.inner.anew.load(Ordering::SeqCst)
     }
@@ -319,16 +320,16 @@ pub(super) fn heads_to_remember(ledger: &Ledger, written: Option<String>) -> Vec
     heads.chain(lost).chain(written).collect::<BTreeSet<String>>().into_iter().collect()
 }
 
-/// Paths of entries that this host wrote and knows to have arrived, and whose bytes it keeps. Below the heads of others they
-/// are heads no more, and when somebody puts the bucket back, only this host can bring them back.
+/// Paths of entries that this host wrote and knows to have arrived, and whose bytes it keeps. Below the heads of others
+/// they are heads no more, and when somebody puts the bucket back, only this host can bring them back.
 async fn own_entries(state: &StateDirectory) -> Result<Vec<String>, RepositoryError> {
     let known = state.heads().await?;
     let kept = state.kept_entries().await?.into_iter().map(|(path, _)| path);
     Ok(kept.filter(|path| known.contains(path)).collect())
 }
 
-/// Whether the payload of an envelope is what a path says. The signatures are not in the name: a file that was overwritten
-/// with the same payload and no signature is found out when it is read.
+/// Returns true if the payload of an envelope is what a path says. The signatures are not in the name: a file that was
+/// overwritten with the same payload and no signature is found out when it is read.
 pub(super) fn names_its_payload(path: &str, bytes: &[u8]) -> bool {
     let named = names::parse_entry(path);
     named.zip(Envelope::peek_digest(bytes)).is_some_and(|(named, digest)| digest == named.digest)

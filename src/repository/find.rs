@@ -54,8 +54,8 @@ impl fmt::Display for SnapshotQuery {
     }
 }
 
-/// Finds the snapshot that is meant among those that count; by name also among those that cannot be judged because entries or
-/// policy versions are missing.
+/// Finds the snapshot that is meant among those that count; by name also among those that cannot be judged because
+/// entries or policy versions are missing.
 ///
 /// # Errors
 /// [`RepositoryError::NoSnapshot`] when none or more than one fits; [`RepositoryError::PendingSnapshots`] for `latest`

@@ -18,7 +18,8 @@ pub struct NewRepository {
 }
 
 impl Repository {
-    /// Refuses a place where a ledger or a policy is, whatever its state: a second version 1 would be a second repository.
+    /// Refuses a place where a ledger or a policy is, whatever its state: a second version 1 would be a second
+    /// repository.
     ///
     /// # Errors
     /// [`RepositoryError::Exists`] with the id of what is there; what the store answers.
@@ -34,12 +35,13 @@ impl Repository {
 
     /// Makes a repository: `RECOVER.md`, then `keyhaven.json`, then version 1 of the trust policy, which is read back.
     ///
-    /// Returns its id, which everything that reads it is given from now on. Version 1 is unsigned: its digest is all the
-    /// trust that it needs. Interrupted before it was written, there is no repository and the same call works again.
+    /// Returns its id, which everything that reads it is given from now on. Version 1 is unsigned: its digest is all
+    /// the trust that it needs. Interrupted before it was written, there is no repository and the same call works
+    /// again.
     ///
     /// # Errors
-    /// [`RepositoryError::Exists`] when one is there already, whatever its state; [`RepositoryError::NotPublished`] for a
-    /// policy that could not have a successor; what the store answers.
+    /// [`RepositoryError::Exists`] when one is there already, whatever its state; [`RepositoryError::NotPublished`] for
+    /// a policy that could not have a successor; what the store answers.
     pub async fn init(store: Store, recover_md: Bytes, policy: &Policy) -> Result<NewRepository, RepositoryError> {
         Self::check_free(&store).await?;
         super::trust::check_alone(policy).map_err(|why| RepositoryError::NotPublished { why: why.to_string() })?;

@@ -4,8 +4,8 @@
 //! write and never changed. Who makes the next generation after one that was released or has expired holds the lease;
 //! renewing and releasing it are the next generations, too. The newest generation alone says who holds it.
 //!
-//! A lease makes a double run rare and is no lock: nothing of a repository relies on it, and a lost one stops no run. It
-//! lies outside of every bucket that keeps what is written, and where create-only writes are not honoured
+//! A lease makes a double run rare and is no lock: nothing of a repository relies on it, and a lost one stops no run.
+//! It lies outside of every bucket that keeps what is written, and where create-only writes are not honoured
 //! ([`Leases::probe`]) it is not used at all.
 
 use std::sync::Arc;
@@ -20,17 +20,17 @@ use super::store::Created;
 use super::{ObjectInfo, Store, StoreError};
 use crate::model::{Clock, FailureKind, Timestamp};
 
-/// How long past its end a lease is still respected, in milliseconds: a server's `Date` has whole seconds, and an answer
-/// takes its time.
+/// How long past its end a lease is still respected, in milliseconds: a server's `Date` has whole seconds, and an
+/// answer takes its time.
 const MARGIN_MILLIS: i64 = 5_000;
 /// No lease is believed longer than this after it was written, in milliseconds, whatever it says: one written by a wild
 /// clock, or by somebody who means harm, must not stop the jobs for long.
 const LONGEST_MILLIS: i64 = 60 * 60 * 1_000;
-/// How far ahead of the clock a run that was done may lie, in milliseconds; what lies further was written by a clock that
-/// was wrong.
+/// How far ahead of the clock a run that was done may lie, in milliseconds; what lies further was written by a clock
+/// that was wrong.
 const AHEAD_MILLIS: i64 = 5 * 60 * 1_000;
-/// Generations that stay behind the newest. A daemon that is slow between looking and writing then meets an object, instead
-/// of making one of a number that is long over.
+/// Generations that stay behind the newest. A daemon that is slow between looking and writing then meets an object,
+/// instead of making one of a number that is long over.
 const KEPT: u64 = 16;
 /// The largest lease object that is read, in bytes.
 const LARGEST: usize = 4096;
@@ -114,8 +114,8 @@ impl Lease {
         self.generation
     }
 
-    /// The newest run that was brought to its end under this lease, by whomever: when it was due. For jobs that leave no
-    /// entry in the ledger, nothing else says so.
+    /// The newest run that was brought to its end under this lease, by whomever: when it was due. For jobs that leave
+    /// no entry in the ledger, nothing else says so.
     #[must_use]
     pub fn done(&self) -> Option<Timestamp> {
         self.done
@@ -150,8 +150,8 @@ pub struct Leases {
 }
 
 impl Leases {
-    /// Leases in `store` for a daemon that calls itself `owner`, each for `term` at a time (at most an hour). `clock` is
-    /// used where the store has none of its own: in a folder.
+    /// Leases in `store` for a daemon that calls itself `owner`, each for `term` at a time (at most an hour). `clock`
+    /// is used where the store has none of its own: in a folder.
     #[must_use]
     pub fn new(store: Store, clock: Arc<dyn Clock>, owner: &str, term: Duration) -> Self {
         Self { store, clock, owner: owner.to_owned(), term }
@@ -163,11 +163,11 @@ impl Leases {
         self.term
     }
 
-    /// Tries whether the place is fit for leases: of several create-only writes of one name, at once and after each other,
-    /// one may succeed, and what was made can be deleted.
+    /// Tries whether the place is fit for leases: of several create-only writes of one name, at once and after each
+    /// other, one may succeed, and what was made can be deleted.
     ///
-    /// Tried with real servers: versioned buckets of Ceph overwrite, its newest release when the writes are simultaneous;
-    /// others ignore the condition or check before they write.
+    /// Tried with real servers: versioned buckets of Ceph overwrite, its newest release when the writes are
+    /// simultaneous; others ignore the condition or check before they write.
     ///
     /// # Errors
     /// [`LeaseError::Unfit`], or what the store answers.
@@ -247,8 +247,8 @@ impl Leases {
         Ok(true)
     }
 
-    /// Gives a lease back, so that others need not wait for its end; `done` is the run that was brought to its end, if one
-    /// was. A lease that another has taken by now is left alone.
+    /// Gives a lease back, so that others need not wait for its end; `done` is the run that was brought to its end, if
+    /// one was. A lease that another has taken by now is left alone.
     ///
     /// # Errors
     /// As [`Leases::take`]; it then ends by itself.
@@ -286,7 +286,7 @@ impl Leases {
         Ok(Some(Lease { generation, expires: record.expires, ..lease.clone() }))
     }
 
-    /// Whether an object with this record, and no other, stands under that name now.
+    /// Returns true if exactly this record is stored under that name now.
     async fn create(&self, path: &str, record: &Record) -> Result<bool, LeaseError> {
         let bytes = serde_json::to_vec(record).map_err(|error| StoreError::Other {
             what: format!("write {path}"),
@@ -299,7 +299,7 @@ impl Leases {
             Err(error @ (StoreError::Unreachable { .. } | StoreError::Other { .. })) => Some(error),
             Err(error) => return Err(error.into()),
         };
-        // A write whose answer was lost is sent again and meets itself: only the content tells whose it is.
+        // A write whose answer was lost is sent again and finds itself: only the content shows whose it is.
         match (self.store.get(path, LARGEST).await, refused) {
             (Ok(bytes), _) => Ok(serde_json::from_slice::<Record>(&bytes).is_ok_and(|kept| kept.nonce == record.nonce)),
             (Err(StoreError::NotFound { .. }), Some(refused)) => Err(refused.into()),

@@ -1,4 +1,4 @@
-//! `keyhaven.json`: tells people and tools which repository is there, and decides nothing.
+//! `keyhaven.json`: shows people and tools which repository this is. No decision depends on it.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -38,7 +38,8 @@ pub(super) fn write(id: RepositoryId, first: &Policy) -> Result<Vec<u8>, FormatE
     Ok(bytes)
 }
 
-/// Reads it: its bytes when it names the repository, else what is odd about it. Nothing that is wrong with it stops anybody.
+/// Reads it: its bytes when it names the repository, else what is odd about it. Nothing that is wrong with it stops
+/// anybody.
 pub(super) async fn read(store: &Store, id: &RepositoryId) -> Result<Bytes, String> {
     let odd = |what: &str| format!("{} {what}; the trust policy decides, not this file", names::KEYHAVEN_JSON);
     match store.get(names::KEYHAVEN_JSON, limits::ENTRY).await {
@@ -53,7 +54,7 @@ pub(super) async fn read(store: &Store, id: &RepositoryId) -> Result<Bytes, Stri
     }
 }
 
-/// Whether it says what `init` wrote. Members of a later minor version may be there, too.
+/// Returns true if it says what `init` wrote. Members of a later minor version may be there, too.
 fn is_as_written(found: &[u8], expected: &[u8]) -> bool {
     let members = |bytes: &[u8]| {
         let line = bytes.strip_suffix(b"\n")?;

@@ -1,7 +1,7 @@
 //! Trust, ledger, packs, catalogues, commit: what is stored, where, and in which order (`docs/format.md`).
 //!
-//! [`Store`] is the place, with every peculiarity of object_store; [`trust`] and [`ledger`] the pure reading of the trust
-//! policy and of entries; [`Repository`] all together. Nothing here is ever deleted, and nothing but a wrong
+//! [`Store`] is the place, with every peculiarity of object_store; [`trust`] and [`ledger`] the pure reading of the
+//! trust policy and of entries; [`Repository`] all together. Nothing here is ever deleted, and nothing but a wrong
 //! `RECOVER.md` rewritten.
 
 #[expect(clippy::disallowed_methods, reason = "a cache is a folder on this host, outside of every store")]

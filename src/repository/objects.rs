@@ -131,8 +131,8 @@ impl Repository {
         Ok(lines)
     }
 
-    /// Fetches, checks and opens a pack and folds its lines into `T` on a blocking thread, one line in memory at a time.
-    /// Gives what shows of it without a key, too.
+    /// Fetches, checks and opens a pack and folds its lines into `T` on a blocking thread, one line in memory at a
+    /// time. Gives what shows of it without a key, too.
     ///
     /// # Errors
     /// As [`Repository::open_pack`].
@@ -249,7 +249,7 @@ fn damaged(path: &str, error: &FormatError) -> RepositoryError {
     RepositoryError::Damaged { path: path.to_owned(), why: with_causes(error) }
 }
 
-/// A key that does not fit, or a program too old, is told from bytes that do not fit.
+/// Distinguishes a key that does not fit, or a program that is too old, from damaged bytes.
 fn unopened(path: &str, error: FormatError) -> RepositoryError {
     let path = path.to_owned();
     match error {

@@ -1,6 +1,6 @@
 //! Older versions of objects in a versioned bucket, read where the current one is gone or is not what its name says.
 //!
-//! Names are digests, so a version that fits its name is the right one, whoever wrote what lies above it. The oldest is
+//! Names are digests, so a version that fits its name is the right one, whatever was written later. The oldest is
 //! tried first: to be first, others would have to know the digest before the object was written.
 
 use std::collections::BTreeMap;
@@ -15,8 +15,8 @@ use super::{Repository, RepositoryError, StoreError};
 use crate::format::{EntryRef, names};
 use crate::model::limits;
 
-/// Versions of one object that are tried. More of them that do not fit were put there to hide the right one, which is among
-/// the oldest.
+/// Versions of one object that are tried. More of them that do not fit were put there to hide the right one, which is
+/// among the oldest.
 const TRIED: usize = 100;
 
 impl Repository {
@@ -93,8 +93,8 @@ impl Repository {
         Ok(read)
     }
 
-    /// Paths of objects whose current version is gone or wrong, and that were read from an older one. What was put back since
-    /// is still among them.
+    /// Paths of objects whose current version is gone or wrong, and that were read from an older one. What was put back
+    /// since is still among them.
     #[must_use]
     pub fn superseded(&self) -> Vec<String> {
         let superseded = self.inner.superseded.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

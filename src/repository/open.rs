@@ -18,15 +18,15 @@ pub(super) const SMALL_IN_FLIGHT: usize = 16;
 
 /// A repository, by its id; cheap to clone.
 ///
-/// Reading never writes to the store. Entries are immutable, so only what a listing shows anew is fetched: those that were
-/// read are kept on this host's disk with [`Repository::cached_in`], else in memory, and not at all where the store is a
-/// directory of this host.
+/// Reading never writes to the store. Entries are immutable, so only what a listing shows anew is fetched: those that
+/// were read are kept on this host's disk with [`Repository::cached_in`], else in memory, and not at all where the
+/// store is a directory of this host.
 #[derive(Clone)]
 pub struct Repository {
     pub(super) inner: Arc<RepositoryInner>,
     pub(super) cache: Option<Arc<EntryCache>>,
     pub(super) state: Option<StateDirectory>,
-    /// Whether the pins were chosen for one command: then what the host remembers of the policy is left aside.
+    /// True if the pins were chosen for one command: then what the host remembers of the policy is left aside.
     pub(super) policy_chosen: bool,
 }
 
@@ -42,7 +42,7 @@ pub(super) struct RepositoryInner {
     pub(super) source: OnceLock<SourceName>,
     /// Entries that cannot be had again without a request, by path.
     pub(super) entries: Mutex<HashMap<String, Bytes>>,
-    /// Whether entries must come from the store itself, whatever the disk has.
+    /// True if entries must come from the store itself, whatever the disk has.
     pub(super) anew: AtomicBool,
     /// Objects that were read from an older version.
     pub(super) superseded: Mutex<BTreeSet<String>>,
@@ -97,8 +97,8 @@ impl Repository {
         Ok(Self { inner: Arc::new(inner), cache: None, state: None, policy_chosen: false })
     }
 
-    /// As it is, with the entries that are read kept in the part of a state directory that belongs to this repository, and
-    /// taken from there. A directory that is missing or cannot be used costs requests and fails nothing.
+    /// As it is, with the entries that are read kept in the part of a state directory that belongs to this repository,
+    /// and taken from there. A directory that is missing or cannot be used costs requests and fails nothing.
     #[must_use]
     pub fn cached_in(self, state: &StateDirectory) -> Self {
         Self { cache: Some(Arc::new(EntryCache::new(state))), ..self }
@@ -110,8 +110,8 @@ impl Repository {
         Self { state: Some(state), ..self }
     }
 
-    /// As it is, with pins that were chosen for one command: the policy that this host, or a writer, remembers is neither
-    /// held against them nor replaced. Heads and entries that it remembers are asked for as ever.
+    /// As it is, with pins that were chosen for one command: the policy that this host, or a writer, remembers is
+    /// neither held against them nor replaced. Heads and entries that it remembers are asked for as ever.
     #[must_use]
     pub fn choosing_policy(self) -> Self {
         Self { policy_chosen: true, ..self }

@@ -15,8 +15,8 @@ use crate::format::envelope::Holds;
 use crate::format::{Envelope, FormatError, Policy, PolicyRef, names};
 use crate::model::limits;
 
-/// Files of `trust/` that are read, besides version 1 and the pins: one may be half a MiB, and name thousands of others.
-/// Each key's first entry under a version carries it too, so a flood of files hides none that somebody wrote under.
+/// Files of `trust/` that are read, besides version 1 and the pins: one may be half a MiB, and name thousands of
+/// others. Each key's first entry under a version carries it too, so a flood of files hides no version that was used.
 const READ: usize = 2_000;
 
 /// Said of a pipe, a device, a directory or a link where a file should be.
@@ -170,11 +170,12 @@ impl Repository {
         Ok(self.publish_knowing(ledger, envelope, &PolicyPool::default()).await?.0)
     }
 
-    /// As [`Repository::publish`], judged with versions that came with the proposal, too. Versions before it that the store
-    /// lacks are put back first: without them, other readers would measure it by an older version.
+    /// As [`Repository::publish`], judged with versions that came with the proposal, too. Versions before it that the
+    /// store lacks are put back first: without them, other readers would measure it by an older version.
     ///
     /// # Errors
-    /// [`RepositoryError::NotPublished`] when the version would not be in force with this ledger; what the store answers.
+    /// [`RepositoryError::NotPublished`] when the version would not be in force with this ledger; what the store
+    /// answers.
     pub async fn publish_knowing(
         &self,
         ledger: &Ledger,

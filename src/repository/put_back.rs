@@ -1,7 +1,7 @@
 //! What writers put back of the trust policy in force: versions that the bucket lacks, and `RECOVER.md`.
 //!
-//! Everything here is authentic before it is written: the version in force names the others by digest, and has the digest of
-//! `RECOVER.md`. A store that refuses stops nothing.
+//! Everything here is authentic before it is written: the version in force names the others by digest, and has the
+//! digest of `RECOVER.md`. A store that refuses stops nothing.
 
 use bytes::Bytes;
 
@@ -78,8 +78,8 @@ impl Repository {
         }
     }
 
-    /// Writes `RECOVER.md` where the store lacks it or has another one. Tells whether it did; a text that the policy does
-    /// not name is never written.
+    /// Writes `RECOVER.md` if the store lacks it or has another text. Returns whether it did. Never writes a text that
+    /// the policy does not name.
     ///
     /// # Errors
     /// What the store answers.
@@ -92,7 +92,7 @@ impl Repository {
         Ok(true)
     }
 
-    /// Whether `RECOVER.md` in the store is the text that a policy names.
+    /// Compares `RECOVER.md` in the store with the text that a policy names.
     ///
     /// # Errors
     /// What the store answers.

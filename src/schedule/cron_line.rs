@@ -35,7 +35,7 @@ pub(super) struct CronLine {
 }
 
 impl CronLine {
-    /// Whether it runs in every hour of a day, so that it is no job of a fixed time.
+    /// Returns true if it runs in every hour of a day, so that it is no job of a fixed time.
     pub(super) fn names_every_hour(&self) -> bool {
         HOUR.is_all(self.hours)
     }

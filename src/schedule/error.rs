@@ -1,14 +1,14 @@
 //! What can be wrong with a cron line or a zone.
 
-/// A cron line or a zone that cannot be used. The words are for whoever typed it: which field, what is there, what would
-/// be right.
+/// A cron line or a zone that cannot be used. The message is for the person who typed it: which field, what is there,
+/// what would be right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScheduleError {
     /// The line as a whole is none.
     #[error("{problem}")]
     Line {
-        /// What is wrong and how to mend it.
+        /// What is wrong and how to fix it.
         problem: String,
     },
     /// One field of it is wrong.
@@ -16,9 +16,9 @@ pub enum ScheduleError {
     Field {
         /// The field's name.
         field: &'static str,
-        /// What stands there, or the part of it that is wrong.
+        /// The text in the field, or the part of it that is wrong.
         found: String,
-        /// What is wrong and how to mend it.
+        /// What is wrong and how to fix it.
         problem: String,
     },
     /// Day of month and day of week are both restricted.

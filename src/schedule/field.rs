@@ -54,7 +54,7 @@ impl Values {
 }
 
 impl CronField {
-    /// Whether these are all values of the field, so that it restricts nothing.
+    /// Returns true if these are all values of the field, so that it restricts nothing.
     pub(super) fn is_all(&self, values: Values) -> bool {
         (self.least..=self.most).all(|value| values.contains(value))
     }
@@ -240,7 +240,7 @@ fn foreign(sign: char) -> String {
     format!("`{sign}` is of another dialect and is not taken here; there are `*`, `,`, `-` and `/`")
 }
 
-/// Whether a text is one of digits alone.
+/// Returns true if a text is one of digits alone.
 fn digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -6,9 +6,9 @@ use crate::model::Timestamp;
 
 /// A delay from nothing up to `most` (both included, to the millisecond), spread evenly over jobs, moments and hosts.
 ///
-/// By hash, not by chance: the same job and moment with the same `salt` always give the same, so that a restarted daemon
-/// neither waits anew nor starts early. `salt` is what differs between hosts. The hash is ours (FNV-1a, finished by
-/// MurmurHash3's mixer) because that of the standard library may change with the compiler.
+/// By hash, not by chance: the same job and moment with the same `salt` always give the same, so that a restarted
+/// daemon neither waits anew nor starts early. `salt` is what differs between hosts. The hash is ours (FNV-1a, finished
+/// by MurmurHash3's mixer) because that of the standard library may change with the compiler.
 #[must_use]
 pub fn jitter(job: &str, at: Timestamp, salt: &str, most: Duration) -> Duration {
     let most = u64::try_from(most.as_millis()).unwrap_or(u64::MAX);

@@ -2,9 +2,9 @@
 //!
 //! The only place that names `cron` and `chrono_tz`. What holds, and why: `docs/scheduling.md`.
 //!
-//! The crate `cron` walks the calendar and nothing else. It numbers weekdays in another way than a crontab, takes no five
-//! fields, and goes backwards in the hour that a clock repeats, so `cron_line` reads the text, and `times` gives the crate
-//! local times dressed as UTC and puts what comes back into the zone.
+//! The crate `cron` walks the calendar and nothing else. It numbers weekdays in another way than a crontab, takes no
+//! five fields, and goes backwards in the hour that a clock repeats, so `cron_line` reads the text, and `times` gives
+//! the crate local times dressed as UTC and puts what comes back into the zone.
 
 mod cron_line;
 mod dst_note;

@@ -21,8 +21,8 @@ const MOST_RUNS: usize = 20_000;
 
 /// When a job is due: a cron line by the clocks of a zone.
 ///
-/// At the two changes of daylight saving: times that the clocks leave out are due once, at the first moment after the gap.
-/// Of times that the clocks show twice, the first is meant, unless the line names every hour: then both are.
+/// At the two changes of daylight saving: times that the clocks leave out are due once, at the first moment after the
+/// gap. Of times that the clocks show twice, the first is meant, unless the line names every hour: then both are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule {
     line: String,
@@ -32,7 +32,8 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Reads a cron line of five fields, or six with seconds in front, or a word such as `@daily`, and an IANA time zone.
+    /// Reads a cron line of five fields, or six with seconds in front, or a word such as `@daily`, and an IANA time
+    /// zone.
     ///
     /// # Errors
     /// When the line is none or never fits, or the zone is unknown. The words say which field, and what would be right.
@@ -94,8 +95,8 @@ impl Schedule {
         iter::successors(self.next_after(at), |due| self.next_after(*due))
     }
 
-    /// How long it is at most from one run to the next: the longest gap in the week after `at`, or among the next few runs
-    /// where they are rarer. `None` when fewer than two runs are to come.
+    /// How long it is at most from one run to the next: the longest gap in the week after `at`, or among the next few
+    /// runs where they are rarer. `None` when fewer than two runs are to come.
     #[must_use]
     pub fn interval(&self, at: Timestamp) -> Option<Duration> {
         let first = self.next_after(at)?;
@@ -111,8 +112,8 @@ impl Schedule {
         longest.and_then(|millis| u64::try_from(millis).ok()).map(Duration::from_millis)
     }
 
-    /// The first due second after `after`. Walks from one change of the clocks to the next; between two of them local time
-    /// and UTC run side by side.
+    /// The first due second after `after`. Walks from one change of the clocks to the next; between two of them local
+    /// time and UTC run side by side.
     fn next(&self, after: i64) -> Option<i64> {
         let mut at = after;
         let mut offset = self.zone.offset(at);

@@ -27,7 +27,8 @@ pub(super) struct Action {
 }
 
 impl Action {
-    /// Whether it is said before it begins: what changes an instance may be killed in the middle, and has changed it.
+    /// Returns true if it is said before it begins: what changes an instance may be killed in the middle, and has
+    /// changed it.
     pub(super) fn is_announced(&self) -> bool {
         let object = self.name.split('.').next().unwrap_or_default();
         self.effect == SecretEffect::Changes && ["restore", "activation", "standby"].contains(&object)

@@ -23,7 +23,7 @@ pub(super) struct AuditEvent<'e> {
     /// `normal`, `warning` or `critical`.
     pub(super) severity: &'static str,
     pub(super) message: String,
-    /// Whether it is about the content of secrets.
+    /// True if it is about the content of secrets.
     pub(super) data_event: bool,
     pub(super) initiator: &'e Initiator,
     pub(super) target: &'e AuditTarget,

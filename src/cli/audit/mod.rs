@@ -1,7 +1,7 @@
 //! The audit trail: who did what to secrets, when, and with what outcome, as JSON Lines.
 //!
-//! Opened before a command begins: where a trail is configured and cannot be written, a command that would leave an event
-//! does not begin. A value is shown only after the event that says so has been written.
+//! Opened before a command begins: where a trail is configured and cannot be written, a command that would leave an
+//! event does not begin. A value is shown only after the event that says so has been written.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -94,7 +94,8 @@ fn open(to: &str) -> Result<Sink, Failure> {
     }
 }
 
-/// Hands an event of a job of the daemon on: as it is, past the log. A stream that takes no more is told by the platform.
+/// Passes an event of a daemon's job on unchanged, outside of the log. The platform reports a stream that cannot be
+/// written.
 pub(super) fn hand_on(event: &str, to_stdout: bool) {
     let line = format!("{event}\n");
     let written = match to_stdout {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// An open place for events.
 #[derive(Debug)]
 pub(super) enum Sink {
-    /// A file, and where it stands.
+    /// A file, with its path.
     File(File, PathBuf),
     /// Standard error, with a mark for the daemon before each line where it reads them.
     Err(&'static str),
@@ -68,8 +68,8 @@ impl Sink {
     }
 }
 
-/// Whether the last line of a file has no end: the disk was full when it was written. What follows must not become a part
-/// of it. A file that we may only append to is not looked at.
+/// Returns true if the last line of a file has no end: the disk was full when it was written. What follows must not
+/// become a part of it. A file that we may only append to is not looked at.
 fn is_cut_off(path: &Path) -> bool {
     let last = || {
         let mut file = File::open(path)?;

@@ -13,10 +13,10 @@ use crate::crypto::Identities;
 use crate::format::policy::PolicyRecipient;
 use crate::job::capture::{Begun, CaptureOptions, CaptureReport, capture_begun};
 
-/// Backs the source up into the repository.
+/// Backs up the source into the repository.
 ///
-/// Lists the instance, reads what has moved since the newest good snapshot or is due, lists again, and records what can
-/// be claimed about the result.
+/// Lists the instance, reads the items that changed since the newest good snapshot or are due, lists again, and records
+/// how consistent the result is.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Exit code 3 means that a snapshot was recorded, but is suspect or lacks something.
@@ -69,7 +69,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
     Ok(CommandOutcome::reported(done.failure()).with(&done))
 }
 
-/// Whether this host holds a key that opens packs. Refused unless the configuration accepts it.
+/// Returns true if this host holds a key that opens packs. Refused unless the configuration accepts it.
 fn recovery_key_here(
     settings: &Settings,
     recovery: &[PolicyRecipient],

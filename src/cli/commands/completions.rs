@@ -4,7 +4,7 @@ use crate::cli::app::App;
 use crate::cli::failure::Failure;
 use crate::cli::outcome::CommandOutcome;
 
-/// Prints the completions of a shell.
+/// Prints shell completions.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

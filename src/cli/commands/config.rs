@@ -12,7 +12,7 @@ use crate::cli::table::Table;
 use crate::cli::{configured_keys, jobs, pins, services};
 use crate::config::{JobConfig, SetKey, Settings, ShownEntry, reference};
 
-/// What to do with the configuration.
+/// A command about the configuration.
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum Command {
     /// Print a commented file with every key

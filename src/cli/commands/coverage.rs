@@ -18,12 +18,12 @@ use crate::model::{Digest, FailureKind, Restorability, Timestamp};
 use crate::provider::ibm::convert::IbmConverter;
 use crate::repository::find::SnapshotQuery;
 
-/// Items that are named under a reason unless all are asked for.
+/// Number of items named under each reason without --all.
 const NAMED: usize = 10;
 
-/// Shows what of a snapshot would come back, why the rest would not, and what to do about it today.
+/// Shows which items of a snapshot a restore would bring back, why not the others, and what to do about them today.
 ///
-/// No payload is read: the catalogue key is enough.
+/// Reads no payload: the catalogue key is enough.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Classes, best first: exact, converted, reissued, definition_only, impossible.
@@ -59,7 +59,7 @@ struct ShownCoverage {
     coverage: CoverageReport,
     /// Kinds of items that the collector was not allowed to list: their number is unknown.
     hidden: Vec<String>,
-    /// Whether the share that was asked for is reached; `None` when none was.
+    /// True if the share that was asked for is reached; `None` when none was.
     #[serde(skip_serializing_if = "Option::is_none")]
     met: Option<bool>,
 }

@@ -19,9 +19,9 @@ use crate::provider::{Listed, Source};
 use crate::repository::Repository;
 use crate::repository::find::SnapshotQuery;
 
-/// Compares two snapshots, or a snapshot and the live instance. No payload is read.
+/// Compares two snapshots, or a snapshot and the live instance. Reads no payload.
 ///
-/// Items are compared by what the provider's lists show of them, which moves with every change of a secret.
+/// Compares what the provider's lists show of each item; that changes whenever a secret changes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Exit code 15 means that there are differences.

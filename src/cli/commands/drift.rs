@@ -16,12 +16,13 @@ use crate::job::drift::{ComparedWith, ComparisonBasis, DriftReport, LiveInstance
 use crate::job::restore::backup::Backup as _;
 use crate::job::restore::{PlanOptions, RepositorySnapshot, Selector};
 
-/// Says what differs between the standby and a snapshot, or between the standby and the live source. Shows no value.
+/// Shows the differences between the standby and a snapshot, or between the standby and the live source. Shows no
+/// value.
 ///
-/// With a recovery key at hand every payload of the standby is read and compared; without one, the marks that a restore
-/// left count, and the result says of each item which it was. What the configuration makes different on purpose
-/// ([[rules]], [[transforms]], [[overrides]], rotation that is held back) is no drift; what is held back is listed with the
-/// date by which it matters.
+/// With a recovery key, reads and compares every payload of the standby. Without one, compares the marks that a restore
+/// left. The result names the basis of each comparison. Differences that the configuration makes ([[rules]],
+/// [[transforms]], [[overrides]], held-back rotation) are not drift; held-back rotations are listed with the date on
+/// which they become due.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Exit code 15 means drift, 0 none, 3 that nothing differs as far as it could be compared and something could not.

@@ -25,11 +25,11 @@ use crate::repository::find::SnapshotQuery;
 use crate::repository::ledger::Ledger;
 use crate::repository::{EntryWriter, Repository};
 
-/// Forgets the snapshots that no rule of retention keeps.
+/// Forgets the snapshots that no retention rule keeps.
 ///
-/// Says what it would do and why each of the others is kept, and does it only with --apply. Never forgotten: the newest good
-/// snapshot, the newest verified good one, what is held. Nothing is deleted: `keyhaven sweep` does that once the grace of
-/// the repository is over, and until then --undo undoes it. Needs a signing key with the role reaper.
+/// Without --apply, shows what would be forgotten and why the others are kept. Never forgets the newest good snapshot,
+/// the newest verified good snapshot, or a held one. Deletes nothing: `keyhaven sweep` does that after the grace period
+/// of the repository, and --undo works until then. Needs a signing key with the role reaper.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 A rule that is given here takes the place of the same rule in [retention] of the configuration; 0 switches it off.
@@ -64,7 +64,7 @@ pub(in crate::cli) struct Arguments {
     passphrase_file: Option<PathBuf>,
 }
 
-/// The rules, each instead of the configured one.
+/// Retention rules that replace the configured ones.
 #[derive(Debug, clap::Args)]
 #[group(id = "Rules", multiple = true)]
 struct Rules {
@@ -124,8 +124,8 @@ impl Rules {
 }
 
 impl Arguments {
-    /// Which kinds of rules it goes by, with this configuration below: its counts are right, of a time only whether it is
-    /// set. `None` where the snapshots are named by hand.
+    /// Which kinds of rules it goes by, with this configuration below: its counts are right, of a time only whether it
+    /// is set. `None` where the snapshots are named by hand.
     pub(in crate::cli) fn kinds_of_rules(&self, retention: &RetentionSection) -> Option<Policy> {
         if !self.snapshot.is_empty() || !self.undo.is_empty() {
             return None;
@@ -148,7 +148,7 @@ impl Arguments {
         Some(policy(&retention))
     }
 
-    /// Whether it changes anything.
+    /// Returns true if it changes anything.
     pub(in crate::cli) fn applies(&self) -> bool {
         self.apply || !self.undo.is_empty()
     }
@@ -179,7 +179,7 @@ fn policy(retention: &RetentionSection) -> Policy {
 
 #[derive(Serialize)]
 struct ForgetReport {
-    /// Whether it was signed; else it is only what would be.
+    /// True if it was signed; else it is only what would be.
     applied: bool,
     /// By which rule.
     rule: String,

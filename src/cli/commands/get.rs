@@ -20,10 +20,10 @@ use crate::model::{Digest, FailureKind, Payload, Slot, Timestamp};
 use crate::repository::Repository;
 use crate::repository::find::SnapshotQuery;
 
-/// Gets one version of one item: what is known about it and, only with --reveal, its value.
+/// Gets one version of one item: its metadata and, only with --reveal, its value.
 ///
-/// Reaches every version that a kept snapshot saw, also those that the provider has long dropped. The value is printed as
-/// the JSON object that the provider gave, byte for byte.
+/// Finds every version in the kept snapshots, including those that the provider has dropped. Prints the value as the
+/// JSON object that the provider returned, byte for byte.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -107,7 +107,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
     Ok(CommandOutcome::done())
 }
 
-/// The version that is meant, with the pack that holds it. An older one never stands in for the newest.
+/// Returns the requested version with its pack. Never returns an older version in place of the newest.
 fn choose<'a>(timeline: &'a Timeline, wanted: Option<&str>) -> Result<(&'a VersionHistory, Digest), Failure> {
     let kept = || timeline.versions.iter().filter_map(|version| Some((version, version.pack?)));
     let Some(wanted) = wanted else {

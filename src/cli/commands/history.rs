@@ -12,7 +12,7 @@ use crate::cli::timeline::{self, Timeline};
 use crate::cli::{snapshot, text};
 use crate::model::{Digest, Timestamp};
 
-/// Shows every version of an item that a kept snapshot saw, and which of them can be got back.
+/// Shows every version of an item in the kept snapshots, and which of them can be restored.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

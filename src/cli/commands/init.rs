@@ -21,10 +21,10 @@ use crate::provider::InstanceInventory;
 use crate::provider::ibm::PROVIDER;
 use crate::repository::{Repository, RepositoryError, Store, recover_md};
 
-/// Makes a repository for one instance, on the host that will back up.
+/// Creates a repository for one instance, on the host that will back up.
 ///
-/// Makes this host's own signing key and catalogue key, a commented configuration, version 1 of the trust policy and a
-/// recovery sheet to print. Nothing is ever overwritten. Three kits of which two must sign are recommended.
+/// Creates this host's signing key and catalogue key, a commented configuration, version 1 of the trust policy, and a
+/// recovery sheet to print. Never overwrites a file. Recommended: three recovery kits, two of which must sign.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -325,8 +325,8 @@ fn absolute(path: &Path) -> String {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }
 
-/// What a configuration that was there already lacks: everything that it does not set itself, or sets to something else,
-/// such as the id or the keys of another repository.
+/// What a configuration that was there already lacks: everything that it does not set itself, or sets to something
+/// else, such as the id or the keys of another repository.
 fn snippet(settings: &Settings, values: &BTreeMap<&'static str, String>) -> String {
     let there: Vec<&str> = settings
         .effective()

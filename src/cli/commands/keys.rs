@@ -21,12 +21,12 @@ use crate::format::policy::Custodian;
 use crate::format::{Policy, RepositoryId};
 use crate::model::{Digest, FailureKind};
 
-/// Characters of a name at most.
+/// Maximum length of a name, in characters.
 const LONGEST_NAME: usize = 64;
-/// Hexadecimal digits of a fingerprint or digest at least.
+/// Minimum number of hexadecimal digits of a fingerprint or digest.
 const LEAST_DIGITS: usize = 4;
 
-/// What to do with keys.
+/// A command about keys.
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum Command {
     /// Make a recovery kit, on another machine than the one that backs up
@@ -45,10 +45,10 @@ pub(in crate::cli) enum Command {
     List,
 }
 
-/// Writes the id of a repository into a recovery identity file, so that this file and the bucket are all that a new machine
-/// needs. With a pin at hand (`--policy`, repository.policy) it is written too; `trust pin` takes the version in force.
+/// Writes the repository id into a recovery identity file, so that a new machine needs only this file and the bucket.
+/// Also writes a configured pin (`--policy`, repository.policy); `trust pin` writes the version in force.
 ///
-/// The file is replaced as a whole; a protected one is opened with its passphrase and protected with it again.
+/// Replaces the whole file. Opens a protected file with its passphrase and protects it with the same one again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -61,10 +61,10 @@ pub(in crate::cli) struct PinArguments {
     passphrase_file: Option<PathBuf>,
 }
 
-/// Makes a recovery kit: the age identity that opens packs, the custodian's signing key, a signing key for the host that
-/// restores, and a public file for `init`.
+/// Creates a recovery kit: the age identity that opens packs, a custodian's signing key, a signing key for the host
+/// that restores, and a public file for `init`.
 ///
-/// Do this on another machine than the one that backs up, and keep two kits in two places.
+/// Run it on a machine other than the backup host, and keep two kits in two places.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -10,7 +10,7 @@ use crate::cli::trust::session::{Session, Signing};
 use crate::format::EntryRef;
 use crate::repository::ledger::Ledger;
 
-/// What to do with the ledger.
+/// A command about the ledger.
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum Command {
     /// Accept that entries are gone; needs custodians
@@ -18,9 +18,9 @@ pub(in crate::cli) enum Command {
     AcceptLoss(AcceptLossArguments),
 }
 
-/// Accepts in the trust policy that entries are gone: those that this host saw as heads, and those that other entries name.
+/// Accepts the loss of entries in the trust policy: of heads that this host saw, and of entries that others name.
 ///
-/// Find out first who removed them: a bucket that was put back to an earlier state is what an attack looks like.
+/// First find out who removed them: an attack looks like a bucket that was rolled back.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

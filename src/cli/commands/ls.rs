@@ -13,7 +13,7 @@ use crate::cli::snapshot::{self, SnapshotArguments};
 use crate::cli::table::Table;
 use crate::model::{Item, ItemClass, Timestamp};
 
-/// Lists the inventory of a snapshot. No payload is read.
+/// Lists the items of a snapshot. Reads no payload.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -8,7 +8,7 @@ use crate::cli::key_file;
 use crate::cli::outcome::CommandOutcome;
 use crate::model::FailureKind;
 
-/// Prints the manual page, or writes one page a command into a folder.
+/// Prints the manual page, or writes one page per command into a directory.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

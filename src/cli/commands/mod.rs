@@ -39,90 +39,90 @@ mod sync;
 mod trust;
 mod verify;
 
-/// What to do.
+/// A command.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Make keys, and add them to or end them in the trust policy
+    /// Create keys, add them to the trust policy, retire or revoke them
     #[command(subcommand)]
     Keys(keys::Command),
-    /// List and change whom backups are sealed to
+    /// List and change the recovery recipients
     #[command(subcommand)]
     Recipients(recipients::Command),
     /// Show and change the trust policy: who may sign what
     #[command(subcommand)]
     Trust(trust::Command),
-    /// Make a repository for an instance, on the host that will back up
+    /// Create a repository for an instance, on the host that will back up
     Init(Box<init::Arguments>),
     /// Check everything that a backup needs
     Doctor(doctor::Arguments),
-    /// Back the source up into the repository
+    /// Back up the source into the repository
     Backup(backup::Arguments),
-    /// Show how the backups stand: one screen, and exit code 14 when they are stale
+    /// Show the state of the backups on one screen; exit code 14 if they are stale
     Status(status::Arguments),
-    /// List the snapshots, hold one, or accept a suspect one
+    /// List snapshots, hold one, or accept a suspect one
     Snapshots(snapshots::Arguments),
     /// Show one snapshot
     Show(show::Arguments),
-    /// List the inventory of a snapshot
+    /// List the items of a snapshot
     Ls(ls::Arguments),
     /// Compare two snapshots, or a snapshot and the live instance
     Diff(diff::Arguments),
-    /// Show every version of an item that a kept snapshot saw
+    /// Show every version of an item in the kept snapshots
     History(history::Arguments),
     /// Get one version of one item; its value only with --reveal
     Get(get::Arguments),
-    /// Show what of a snapshot would come back, and why the rest would not
+    /// Show what a restore would bring back, and why not the rest
     Coverage(coverage::Arguments),
-    /// Check the repository
+    /// Verify the repository
     Verify(verify::Arguments),
-    /// Bring a snapshot back into a standby
+    /// Restore a snapshot into a standby
     #[command(subcommand)]
     Restore(restore::Command),
-    /// Give the standby what it can have before the disaster
+    /// Pre-provision the standby
     #[command(subcommand)]
     PrepareStandby(prepare_standby::Command),
-    /// Say what differs between the standby and a snapshot, or the live source
+    /// Show differences between the standby and a snapshot, or the live source
     Drift(Box<drift::Arguments>),
-    /// Keep a warm standby in step with the snapshots
+    /// Keep a warm standby in sync with the snapshots
     Sync(Box<sync::Arguments>),
     /// Forget snapshots by the retention policy, or undo that
     Forget(Box<forget::Arguments>),
-    /// Delete what no kept snapshot names; only says what would go, unless told
+    /// Delete objects that no kept snapshot needs; a dry run without --apply
     Sweep(sweep::Arguments),
-    /// Accept that entries of the ledger are gone
+    /// Accept the loss of ledger entries
     #[command(subcommand)]
     Ledger(ledger::Command),
-    /// Test who is told when something goes wrong
+    /// Test the notifications
     #[command(subcommand)]
     Notify(notify::Command),
-    /// Run the jobs of the configuration when they are due
+    /// Run the configured jobs on their schedules
     Run(run::Arguments),
-    /// Show when the jobs will run, or try a cron line
+    /// Show the next runs, or test a cron line
     #[command(subcommand)]
     Schedule(schedule::Command),
-    /// Show everything at once, on two instances of its own
+    /// Demonstrate backup, loss and restore on two embedded instances
     #[cfg(feature = "sandbox")]
     Demo(demo::Arguments),
-    /// Serve an in-memory instance that speaks the provider's API
+    /// Serve an embedded instance that speaks the provider's API
     #[cfg(feature = "sandbox")]
     Sandbox(sandbox::Arguments),
-    /// Make, check and show the configuration
+    /// Create, validate and show the configuration
     #[command(subcommand)]
     Config(config::Command),
-    /// Print the completions of a shell
+    /// Print shell completions
     Completions(completions::Arguments),
     /// Print the manual pages
     Man(man::Arguments),
 }
 
 impl Command {
-    /// Whether it runs until it is stopped, and then ends in its own time.
+    /// Returns true for a command that runs until it is stopped, and then takes its time to end.
     pub(super) fn is_daemon(&self) -> bool {
         matches!(self, Self::Run(_))
     }
 }
 
-/// Does it.
+/// Runs a command.
 pub(super) async fn run(app: &App, command: Command) -> Result<CommandOutcome, Failure> {
     match command {
         Command::Keys(command) => keys::run(app, command).await,

@@ -10,16 +10,16 @@ use crate::cli::printer::Style;
 use crate::cli::{run_hooks, text};
 use crate::model::FailureKind;
 
-/// What to do about notifications.
+/// A command about notifications.
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum Command {
     /// Send a test to every target, or to one
     Test(TestArguments),
 }
 
-/// Sends a test to the targets of `[[notify]]`, whatever they want to be told.
+/// Sends a test notification to the targets of `[[notify]]`, whatever events they subscribe to.
 ///
-/// A ping goes to `/log`, which changes nothing of what the check knows. Names and values are in no test.
+/// A ping goes to `/log`, which does not change the state of the check. A test contains no names or values.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -12,7 +12,7 @@ use crate::cli::outcome::CommandOutcome;
 use crate::cli::snapshot::SnapshotArguments;
 use crate::job::restore::{OnConflict, PlanOptions, RestoreScope, Selector};
 
-/// What to do about the standby.
+/// A command that prepares the standby.
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum Command {
     /// Say what the standby still lacks; changes nothing
@@ -21,8 +21,8 @@ pub(in crate::cli) enum Command {
     Apply(Box<restore::ApplyArguments>),
 }
 
-/// Plans groups, engines, DNS providers, certificate authorities and templates of a snapshot into the standby: what can
-/// be there, and be trusted, before it is needed. Secrets are not touched.
+/// Plans groups, engines, DNS providers, certificate authorities and templates of a snapshot into the standby, so that
+/// they exist and are trusted before an outage. Changes no secret.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 With --sign-with-source, the intermediate authorities of the standby are signed by the authorities of the source that

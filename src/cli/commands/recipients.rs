@@ -15,7 +15,7 @@ use crate::crypto::Recipient;
 use crate::format::Policy;
 use crate::format::policy::PolicyRecipient;
 
-/// What to do with recipients.
+/// A command about recipients.
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum Command {
     /// List whom backups are sealed to
@@ -26,7 +26,7 @@ pub(in crate::cli) enum Command {
     Remove(RemoveArguments),
 }
 
-/// Seals to one more recipient. The next backup reads and seals everything anew; older snapshots stay as they are.
+/// Adds a recovery recipient. The next backup reads and seals everything again; older snapshots do not change.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -47,7 +47,7 @@ pub(in crate::cli) struct AddArguments {
     signing: Signing,
 }
 
-/// Seals to a recipient no longer. What was sealed to it stays so until it is forgotten and swept.
+/// Removes a recovery recipient. It can open older snapshots until they are forgotten and swept.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -35,10 +35,10 @@ use crate::repository::find::SnapshotQuery;
 mod activate;
 mod patches;
 
-/// Items that are named for one rule, override or transform; all of them stand in the plan.
+/// Number of items named for each rule, override or transform; the plan has all of them.
 const SHOWN_ITEMS: usize = 10;
 
-/// What to do about a restore.
+/// A command about restores.
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum Command {
     /// Say what a restore would change; changes nothing
@@ -52,7 +52,7 @@ pub(in crate::cli) enum Command {
     Activate(activate::Command),
 }
 
-/// Which instance may be written to.
+/// Consent to write to an instance.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct ConsentArguments {
     /// The instance id that the standby must have; needed where the standby is empty and its URL does not say it
@@ -69,7 +69,7 @@ impl ConsentArguments {
     }
 }
 
-/// Compares a snapshot with the live standby and says what a restore would change, in order. Changes nothing.
+/// Compares a snapshot with the live standby and shows what a restore would change, in order. Changes nothing.
 ///
 /// A selector is a glob over names and labels, or `group:GLOB`, `type:GLOB`, `label:GLOB`, `name:GLOB`.
 #[derive(Debug, clap::Args)]
@@ -100,8 +100,8 @@ pub(in crate::cli) struct PlanArguments {
     /// Never what this selects, whatever --only says; may be given more than once
     #[arg(long, value_name = "SELECTOR")]
     exclude: Vec<Selector>,
-    /// What to do about an item of the standby that holds something of its own: report it (fail), leave it alone (skip),
-    /// put the snapshot's content on top (new-version), or delete it and create it anew (replace)
+    /// What to do about an item of the standby that holds something of its own: report it (fail), leave it alone
+    /// (skip), put the snapshot's content on top (new-version), or delete it and create it anew (replace)
     #[arg(long, value_name = "POLICY", value_parser = on_conflict)]
     on_conflict: Option<OnConflict>,
     /// The same as --on-conflict new-version
@@ -122,10 +122,10 @@ pub(in crate::cli) struct PlanArguments {
     recovery: RecoveryArguments,
 }
 
-/// Does what a plan says, reads back and compares.
+/// Applies a saved plan, reads the result back and compares it.
 ///
-/// Can be stopped at any moment and run again with the same plan: what is done is found done. Writes which id became which
-/// beside the plan, as JSON, CSV and Terraform import blocks.
+/// Can be stopped at any time and run again with the same plan: it skips completed steps. Writes the map of old to new
+/// ids next to the plan, as JSON, CSV and Terraform import blocks.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -268,7 +268,7 @@ pub(super) async fn carry_out(
     let source = signer.as_ref().map(|client| client as &dyn Signer);
     let signatures = Signatures { given: Some(&given), source };
     let recovery = arguments.recovery.needed(&settings).await?;
-    // A key that does not open is told before the restore, not after it.
+    // A key that does not open is reported before the restore, not after it.
     let recorder = match arguments.record {
         Some(path) => Some(identity::signing_key(path, arguments.recovery.passphrase_file.clone()).await?),
         None => None,
@@ -292,7 +292,7 @@ pub(super) async fn carry_out(
     let applying = apply_signed(&context, &plan, &backup, &standby, &options, &consent, signatures);
     let report = app.change(applying).await?;
     let requests = signatures::write_requests(&arguments.plan, &report.signing_requests);
-    // What was done is told and recorded, also when there is no room for the id map.
+    // The result is printed and recorded even if the id map cannot be written.
     let (id_map_files, unwritten) = match report.id_map.as_ref().map(|map| write_id_map(&arguments.plan, map)) {
         Some(Ok(files)) => (files, None),
         Some(Err(failure)) => (Vec::new(), Some(failure)),

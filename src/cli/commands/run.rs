@@ -25,15 +25,15 @@ mod ledgers;
 mod observers;
 mod setup;
 
-/// How long the loop may be silent before `/healthz` says so.
+/// Time without a heartbeat after which `/healthz` reports a stall.
 const ALIVE_WITHIN: Duration = Duration::from_secs(60);
 
-/// Runs the jobs of the configuration when they are due, until it is asked to end.
+/// Runs the configured jobs on their schedules, until it is stopped.
 ///
-/// Every run is a process of its own. What ran last is read from the ledger, so any number of these daemons may serve one
-/// repository, and another takes over when one dies. SIGHUP reads the configuration again, and keeps the one before when
-/// the new one is wrong. SIGTERM and Ctrl-C start nothing new and give the jobs `daemon.stop_within` to end; a second one
-/// ends at once.
+/// Each run is a separate process. The ledger shows what ran last, so several daemons can serve one repository and take
+/// over from each other. SIGHUP reloads the configuration; an invalid one is reported and the current one stays in
+/// force. SIGTERM and Ctrl-C start no new jobs and give running ones `daemon.stop_within` to end; a second signal ends
+/// everything at once.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 A job:

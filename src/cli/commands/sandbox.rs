@@ -14,9 +14,9 @@ use crate::config::reference::quote;
 use crate::model::FailureKind;
 use crate::provider::embedded::{ApiKey, FaultScript, Grant, Options, Sandbox, SandboxOptions, ServiceRole, Switches};
 
-/// Serves an in-memory instance that speaks the provider's API, until interrupted.
+/// Serves an embedded instance that speaks the provider's API, until interrupted.
 ///
-/// For trying things out and for tests, with made-up secrets only: plain HTTP, one fixed API key, nothing protected.
+/// For trials and tests, with made-up secrets only: plain HTTP, one fixed API key, no protection.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -43,8 +43,8 @@ pub(in crate::cli) struct Arguments {
     /// Turn a behaviour that the provider's documents leave open; repeat it for several
     #[arg(long = "switch", value_name = "NAME=VALUE")]
     switches: Vec<String>,
-    /// Take one more API key, with a service role (Manager, Writer, SecretsReader, Reader, SecretTaskUpdater) or actions
-    /// joined by a plus sign; repeat it for several keys, or for several roles of one
+    /// Take one more API key, with a service role (Manager, Writer, SecretsReader, Reader, SecretTaskUpdater) or
+    /// actions joined by a plus sign; repeat it for several keys, or for several roles of one
     #[arg(long = "key", value_name = "ROLE=KEY")]
     keys: Vec<String>,
     /// Do what this script of faults says: late, refused, cut and empty answers, outages, writers

@@ -13,18 +13,18 @@ use crate::config::JobConfig;
 use crate::model::Timestamp;
 use crate::schedule::{DstNote, Schedule, ScheduleError, Zone};
 
-/// Runs that are listed at most.
+/// Maximum number of runs listed.
 const MOST: u32 = 1_000;
-/// Runs that `check` lists.
+/// Number of runs that `check` lists.
 const OF_A_CHECK: usize = 5;
 
-/// What to do with schedules.
+/// A command about schedules.
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum Command {
     /// Show the coming runs of all jobs, in order
     ///
-    /// Each with its local time, that in UTC, and a note where a change of the clocks moves or repeats it. A run starts up
-    /// to its job's jitter later.
+    /// Each with its local time, that in UTC, and a note where a change of the clocks moves or repeats it. A run starts
+    /// up to its job's jitter later.
     #[command(after_help = "\
 Examples:
   keyhaven schedule next
@@ -56,7 +56,8 @@ pub(in crate::cli) struct NextArguments {
 /// Arguments of `schedule check`.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct CheckArguments {
-    /// The cron line, in quotes: minute, hour, day of month, month, day of week; or seconds and these; or @daily and the like
+    /// The cron line, in quotes: minute, hour, day of month, month, day of week; or seconds and these; or @daily and
+    /// the like
     #[arg(value_name = "CRON", allow_hyphen_values = true)]
     line: String,
     /// By the clocks of this time zone

@@ -13,7 +13,7 @@ use crate::model::{Digest, Timestamp};
 use crate::repository::find::SnapshotQuery;
 use crate::repository::ledger::SnapshotState;
 
-/// Shows one snapshot: what it claims, what it holds, what it cost, who signed it.
+/// Shows one snapshot: its consistency, contents, cost and signer.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  keyhaven show\n  keyhaven show 42\n  keyhaven show 3fa9 --json")]
 pub(in crate::cli) struct Arguments {
@@ -116,7 +116,7 @@ fn facts(found: &OpenedSnapshot) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Whether it is kept, and why.
+/// Returns in words if it is kept, and why.
 fn state(found: &OpenedSnapshot) -> String {
     let state = match &found.state {
         SnapshotState::Live => "live".to_owned(),

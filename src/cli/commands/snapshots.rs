@@ -40,7 +40,7 @@ pub(in crate::cli) struct Arguments {
     all: bool,
 }
 
-/// What to do with a snapshot.
+/// A command about one snapshot.
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Accept a suspect snapshot as good; needs custodians

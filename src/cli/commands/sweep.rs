@@ -11,14 +11,14 @@ use crate::job::sweep::{ObjectTotals, SweepOptions, SweepReport, sweep};
 use crate::model::Digest;
 use crate::repository::StateDirectory;
 
-/// Deletes what no kept snapshot names: the second step of forgetting.
+/// Deletes objects that no kept snapshot needs: the second step after `forget`.
 ///
-/// Without --apply it only says what would go, what stays and why. With --apply it signs an entry and then deletes; that
-/// cannot be undone. Only what is older than the grace of the repository goes, and only snapshots that were forgotten for
-/// longer than that. Safe beside running backups. Needs a key with the reaper's role.
+/// Without --apply, shows what would be deleted, what stays and why. With --apply, signs an entry and then deletes;
+/// that cannot be undone. Deletes only objects older than the grace period of the repository, of snapshots forgotten
+/// for longer than that. Safe while backups run. Needs a key with the role reaper.
 ///
-/// What the store keeps (Object Lock, a legal hold) is said with its date and is no failure: a later sweep takes it. On a
-/// versioned bucket a delete leaves an older version until a lifecycle rule of the bucket removes it.
+/// Objects that the store retains (Object Lock, a legal hold) are reported with their date, which is not a failure: a
+/// later sweep deletes them. On a versioned bucket a delete leaves an older version until a lifecycle rule removes it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Exit codes:
@@ -41,7 +41,7 @@ pub(in crate::cli) struct Arguments {
 }
 
 impl Arguments {
-    /// Whether it changes anything.
+    /// Returns true if it changes anything.
     pub(in crate::cli) fn applies(&self) -> bool {
         self.apply
     }

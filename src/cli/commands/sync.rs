@@ -24,13 +24,13 @@ use crate::model::{FailureKind, Timestamp};
 use crate::repository::find::SnapshotQuery;
 use crate::repository::ledger::Ledger;
 
-/// Keeps a warm standby in step: brings the newest good snapshot of some age into it, only what changed.
+/// Keeps a warm standby in sync: restores the changes of the newest good snapshot of a minimum age into it.
 ///
-/// Says what it would do unless [sync] apply = true or --apply lets it. Takes no snapshot younger than [sync] delay, so that
-/// a corruption of the source does not travel at once; stops when more than [sync] max_change of the standby's items would
-/// be overwritten or deleted; never goes back behind the snapshot that the standby has. Deletes nothing unless told, and
-/// then only what a restore made and the source has lost. Needs the recovery key, so it runs on another host than the
-/// collector. Run it again when it was stopped: what is done is found done.
+/// A dry run unless [sync] apply = true or --apply is given. Takes no snapshot younger than [sync] delay, so that
+/// corruption of the source does not spread at once. Stops if more than [sync] max_change of the standby's items would
+/// be overwritten or deleted. Never goes back to an older snapshot. Deletes only on request, and then only items that a
+/// restore created and the source has lost. Needs the recovery key, so it must not run on the collector. Can be stopped
+/// and run again: it skips completed steps.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Exit code 0 means that the standby is in step, 15 that there is something to do (dry run), 3 that it stopped before changing \

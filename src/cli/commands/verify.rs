@@ -20,11 +20,11 @@ use crate::model::Digest;
 use crate::repository::Repository;
 use crate::repository::find::SnapshotQuery;
 
-/// Checks the repository, as deep as the keys at hand allow.
+/// Verifies the repository, as deep as the available keys allow.
 ///
-/// ledger: trust policy, links, signatures and roles. objects: every object is there and is what was signed. catalogue: the inventory is
-/// complete and agrees with its entry (a catalogue key or a recovery key). payload: every payload opens and matches (a
-/// recovery key). Each level includes the ones before it.
+/// ledger: trust policy, links, signatures and roles. objects: every object exists and is what was signed. catalogue:
+/// the inventory is complete and matches its entry (needs a catalogue key or a recovery key). payload: every payload
+/// opens and matches (needs a recovery key). Each level includes the previous ones.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Without --pin-head, nothing outside of the bucket shows that the newest entries are still there, and the result says so.
@@ -42,15 +42,15 @@ pub(in crate::cli) struct Arguments {
     /// Only this snapshot: `latest`, a sequence number, or the start of a digest
     #[arg(long, value_name = "SNAPSHOT")]
     snapshot: Option<SnapshotQuery>,
-    /// At level payload, open only the N-th of T parts of the packs, so that T runs open all; next/T: the one that follows
-    /// the last recorded one
+    /// At level payload, open only the N-th of T parts of the packs, so that T runs open all; next/T: the one that
+    /// follows the last recorded one
     #[arg(long, value_name = "N/T")]
     slice: Option<SliceChoice>,
     /// The digest of an entry that was a head and must still be there; may be given more than once
     #[arg(long, value_name = "DIGEST")]
     pin_head: Vec<Digest>,
-    /// Sign the result into the ledger, good or bad, with this key, which needs the role of a verifier [default: this host's
-    /// own]
+    /// Sign the result into the ledger, good or bad, with this key, which needs the role of a verifier [default: this
+    /// host's own]
     #[arg(long, value_name = "KEY-FILE", num_args = 0..=1)]
     record: Option<Option<PathBuf>>,
     #[command(flatten)]
@@ -103,7 +103,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<CommandOutcom
         Some(key) => record_with(app, key, &settings, &repository, &mut report).await,
         None => Ok(()),
     };
-    // What was found is told first: that it could not be recorded must not hide it.
+    // Findings are printed first: a failure to record them must not hide them.
     app.printer.run_result(&report, |printer| printer.screen(&screen(&report)))?;
     match (report.failure(), recorded) {
         (_, Ok(())) => {}

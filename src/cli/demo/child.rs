@@ -33,7 +33,7 @@ pub(super) enum Expect {
 }
 
 impl Expect {
-    /// Whether a command may end so.
+    /// Returns true if a command may end so.
     fn allows(self, code: i32) -> bool {
         let is = |kind: FailureKind| code == i32::from(kind.exit_code());
         code == 0

@@ -1,4 +1,4 @@
-//! Whether a snapshot that claims one point in time tells the truth: its catalogue against the instance's own log.
+//! Checks a snapshot's claim of one point in time: its catalogue against the instance's own log.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

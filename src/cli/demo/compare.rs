@@ -82,7 +82,8 @@ pub(super) fn compare(source: &Items, standby: &Items, told: &BTreeSet<String>) 
     found
 }
 
-/// Whether a restore may say of a secret that it does not come: whatever it says, a plain value that lives has to.
+/// Returns true if a restore may say of a secret that it does not come: whatever it says, a plain value that lives has
+/// to.
 fn may_stay_away(secret: &Secret) -> bool {
     secret.life != SecretState::Active || ISSUED.contains(&secret.secret_type.as_str())
 }

@@ -1,8 +1,8 @@
 //! `keyhaven demo`: the whole mission on one machine.
 //!
-//! Two embedded instances stand for two regions, two folders for two hosts. Every step is a command of this program, run
-//! as a process of its own with the keys of the host that it runs on; only the instances live in the demo itself, which
-//! is how it can compare them afterwards without asking any API.
+//! Two embedded instances stand for two regions, two folders for two hosts. Every step is a command of this program,
+//! run as a process of its own with the keys of the host that it runs on; only the instances live in the demo itself,
+//! which is how it can compare them afterwards without asking any API.
 
 mod child;
 mod claim;
@@ -371,7 +371,7 @@ impl Stage {
     }
 }
 
-/// Tells the story as it happens; says nothing where JSON is wanted.
+/// Prints the steps of the demo as they happen; silent with --json.
 struct DemoNarrator<'a> {
     app: &'a App,
 }

@@ -1,4 +1,4 @@
-//! What the demo did and measured, and how it is told.
+//! What the demo did and measured, and how it is printed.
 
 use std::path::PathBuf;
 
@@ -67,7 +67,7 @@ pub(super) struct ConsistencyClaim {
     pub(super) cut: String,
     /// Logged states within the interval of the claim.
     pub(super) states: u64,
-    /// Whether one of them holds exactly the secrets and versions of the snapshot; `None` for `per_item`, which claims
+    /// True if one of them holds exactly the secrets and versions of the snapshot; `None` for `per_item`, which claims
     /// none.
     pub(super) holds: Option<bool>,
 }
@@ -77,7 +77,7 @@ pub(super) struct ConsistencyClaim {
 pub(super) struct Paths {
     /// The folder of the demo.
     pub(super) folder: PathBuf,
-    /// Whether it is still there when the demo has ended.
+    /// True if it is still there when the demo has ended.
     pub(super) kept: bool,
     /// The folder that plays the host that backs up.
     pub(super) collector: PathBuf,
@@ -96,12 +96,12 @@ pub(super) struct Paths {
 }
 
 impl Story {
-    /// Whether everything came back and the proof held.
+    /// Returns true if everything came back and the proof held.
     pub(super) fn is_good(&self) -> bool {
         self.compared.differences.is_empty() && self.claim.holds != Some(false)
     }
 
-    /// Tells how it ended; the chapters were told on the way.
+    /// Prints the result; the steps were printed on the way.
     pub(super) fn print(&self, printer: &Printer) -> Result<(), Failure> {
         let found = &self.compared;
         printer.line("")?;

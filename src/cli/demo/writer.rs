@@ -14,7 +14,7 @@ const BETWEEN: Duration = Duration::from_millis(60);
 /// Between two bursts.
 const PAUSE: Duration = Duration::from_secs(6);
 
-/// Changes an instance in bursts until it is told to stop; returns how many changes were made.
+/// Changes an instance in bursts until it is stopped; returns the number of changes.
 pub(super) async fn run(instance: EmbeddedInstance, stop: CancellationToken) -> u64 {
     let ids: Vec<String> = changeable(&instance);
     let mut done = 0;

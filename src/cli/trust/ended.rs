@@ -89,7 +89,7 @@ fn by_key<'a>(entries: impl Iterator<Item = &'a Entry>, after: &Policy) -> Vec<E
     all.into_values().collect()
 }
 
-/// Whether a good, live snapshot that counts now would still count under another version.
+/// Returns true if a good, live snapshot that counts now would still count under another version.
 pub(in crate::cli) fn leaves_a_snapshot(ledger: &Ledger, after: &Policy) -> bool {
     let mut good = ledger.live().filter(|entry| ledger.is_good(entry)).peekable();
     let counts = |entry: &Entry| match after.key(&entry.key).map(|key| &key.until) {

@@ -5,8 +5,8 @@ use crate::format::policy::PolicyKey;
 use crate::format::{Policy, PolicyRef, RepositoryId};
 use crate::model::Timestamp;
 
-/// The next version after one, or after the newest versions of several branches: then it has what any of them has, and the
-/// highest threshold.
+/// The next version after one, or after the newest versions of several branches: then it has what any of them has, and
+/// the highest threshold.
 ///
 /// # Errors
 /// Kind 2 when there is none, or two branches give one key different roles: no version can follow both.

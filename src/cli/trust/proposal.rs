@@ -1,5 +1,5 @@
-//! The proposal file: a version of the trust policy on its way to enough signatures, with everything that is needed to judge
-//! it on a machine that never sees the bucket.
+//! The proposal file: a version of the trust policy on its way to enough signatures, with everything that is needed to
+//! judge it on a machine that never sees the bucket.
 
 use std::path::Path;
 
@@ -89,7 +89,7 @@ impl Signers {
         Self { version: policy.version, needed: policy.threshold.max(1), signed: names(yes), missing: names(no) }
     }
 
-    /// Whether enough have signed.
+    /// Returns true if enough have signed.
     pub(in crate::cli) fn is_met(&self) -> bool {
         self.signed.len() as u64 >= self.needed
     }
@@ -105,7 +105,7 @@ impl Signers {
 }
 
 impl ProposalState {
-    /// Whether everybody has signed who must.
+    /// Returns true if everybody has signed who must.
     pub(in crate::cli) fn is_complete(&self) -> bool {
         self.signers.iter().all(Signers::is_met)
     }

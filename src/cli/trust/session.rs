@@ -37,8 +37,8 @@ pub(in crate::cli) struct Signing {
 /// The keys that sign, and where a proposal goes that needs more.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(in crate::cli) struct SigningKeys {
-    /// A custodian's key (PEM, protected by age or not); once for each custodian. Without enough of them a proposal file is
-    /// written
+    /// A custodian's key (PEM, protected by age or not); once for each custodian. Without enough of them a proposal
+    /// file is written
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) key: Vec<PathBuf>,
     /// A file with the passphrase of the key, instead of asking
@@ -61,7 +61,7 @@ pub(in crate::cli) struct Session<'a> {
     pub(in crate::cli) ledger: Ledger,
 }
 
-/// What became of a change: `published`, or a proposal file.
+/// Result of a change: `published`, or a proposal file.
 #[derive(Debug, Serialize)]
 pub(in crate::cli) struct ChangeReport {
     pub(in crate::cli) schema: &'static str,
@@ -76,7 +76,7 @@ pub(in crate::cli) struct ChangeReport {
     /// Why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::cli) reason: Option<String>,
-    /// Whether it is in force.
+    /// True if it is in force.
     pub(in crate::cli) published: bool,
     /// The line for configurations and recovery identities, once it is in force.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -98,7 +98,7 @@ pub(in crate::cli) struct ChangeReport {
     /// What did not count before and counts now.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(in crate::cli) counts_again: Vec<Entries>,
-    /// Whether the changes were shown before, so that the result need not repeat them.
+    /// True if the changes were shown before, so that the result need not repeat them.
     #[serde(skip)]
     pub(in crate::cli) shown: bool,
 }
@@ -155,8 +155,8 @@ impl<'a> Session<'a> {
         Ok(next)
     }
 
-    /// Proposes a version, signs it with the keys at hand, and publishes it when these are enough; else the proposal goes
-    /// into a file.
+    /// Proposes a version, signs it with the keys at hand, and publishes it when these are enough; else the proposal
+    /// goes into a file.
     ///
     /// # Errors
     /// When a key does not fit, the version is refused, or nothing can be written.
@@ -248,8 +248,8 @@ impl<'a> Session<'a> {
         known.judge(&[self.pin_in_force()])
     }
 
-    /// Publishes a proposal that is signed by enough custodians, remembers it, and writes a recovery sheet. What became of
-    /// it goes into `changed`.
+    /// Publishes a proposal that is signed by enough custodians, remembers it, and writes a recovery sheet. What became
+    /// of it goes into `changed`.
     ///
     /// # Errors
     /// When it would not be in force, or cannot be written.

@@ -42,7 +42,7 @@ impl TextValue for NotifyPlace {
 
 text_value! { read NotifyPlace: "\"file:PATH\", \"env:NAME\", \"credential:NAME\", or a URL without a secret in it"; }
 
-/// Whether a URL can be told at all.
+/// Checks that a URL can be a notification target.
 ///
 /// # Errors
 /// In words that do not repeat the URL.

@@ -13,7 +13,7 @@ pub(super) struct Preset {
     pub(super) body: Option<&'static str>,
     /// Headers with placeholders.
     pub(super) headers: &'static [(&'static str, &'static str)],
-    /// Whether it cannot do without a token.
+    /// True if it cannot do without a token.
     pub(super) needs_token: bool,
 }
 

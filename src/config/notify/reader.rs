@@ -13,7 +13,7 @@ use crate::config::node::{Node, NodeValue};
 use crate::config::value::{FilePath, Period, SecretRef, ValueError, Whole, is_loopback, words};
 use crate::model::nearest::did_you_mean;
 
-/// How often what stays bad is told again.
+/// Default interval of repeated notifications about a problem that persists.
 const REPEAT: Duration = Duration::from_secs(86_400);
 /// How long one target may take for one notification, with all its attempts.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -272,7 +272,7 @@ fn is_address(text: &str) -> bool {
     text.len() <= 320 && inner.split_once('@').is_some_and(|(user, host)| plain(user) && plain(host))
 }
 
-/// Whether a header holds a secret wherever it is used.
+/// Returns true if a header holds a secret wherever it is used.
 fn secret_header(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     ["authorization", "cookie", "token", "secret", "key", "password", "signature"]

@@ -1,7 +1,8 @@
 //! Texts with placeholders, such as the body of a webhook.
 
 use crate::model::nearest::nearest;
-/// What a template may name, each with what it stands for. Everything is text; what a run does not have is empty.
+/// Names that a template may use, each with its meaning. All values are text; a value that a run does not have is
+/// empty.
 pub const FIELDS: &[(&str, &str)] = &[
     ("event", "failure, partial, suspect, stale, recovery, success or test"),
     ("title", "one line for people"),
@@ -79,7 +80,7 @@ impl Template {
             let Some((field, _)) = FIELDS.iter().find(|(field, _)| *field == name) else {
                 let near = nearest(name, FIELDS.iter().map(|(field, _)| *field));
                 let near = near.map(|field| format!("; did you mean `{{{{{field}}}}}`?")).unwrap_or_default();
-                // What stands there may be a secret in the wrong place.
+                // The text there may be a misplaced secret.
                 return Err(format!("has a placeholder that there is not{near}"));
             };
             parts.push(TemplatePart::Text(before.to_owned()));
@@ -102,7 +103,7 @@ impl Template {
         text
     }
 
-    /// Whether it names a field.
+    /// Returns true if it names a field.
     #[must_use]
     pub fn names(&self, field: &str) -> bool {
         self.parts.iter().any(|part| matches!(part, TemplatePart::Field(name) if *name == field))

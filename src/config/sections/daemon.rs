@@ -8,8 +8,8 @@ section! {
     pub struct DaemonSection in "daemon" {
         /// Where /metrics, /healthz and /readyz are served. Without it they are not.
         listen: Option<String>, r#""127.0.0.1:9464""#;
-        /// How long a daemon that did not run a job last waits for the one that did before it takes the run over; longer
-        /// where runs are seen to take longer.
+        /// How long a daemon that did not run a job last waits for the one that did before it takes the run over;
+        /// longer where runs are seen to take longer.
         takeover_after: Period = "60s", r#""60s""#;
         /// How many jobs run at once at most.
         max_running: Whole<1, 1_000> = "4", "4";

@@ -43,8 +43,8 @@ section! {
         region: Option<String>, r#""eu-gb""#;
         /// Where the name of the bucket is in a request: in the path, or in the host name.
         addressing: Addressing = "path", r#""virtual-host""#;
-        /// The checksum header of a write. Some stores refuse the default, some want `Content-MD5` under Object Lock. What
-        /// is stored is named by its SHA-256 and read back in any case.
+        /// The checksum header of a write. Some stores refuse the default, some want `Content-MD5` under Object Lock.
+        /// What is stored is named by its SHA-256 and read back in any case.
         checksum: Checksum = "sha256", r#""md5""#;
         /// The first half of the bucket's HMAC key.
         access_key_id: Option<SecretRef>, r#""file:/etc/keyhaven/s3-access-key-id""#;

@@ -13,7 +13,8 @@ section! {
         delay: Period = "1h", r#""1h""#;
         /// Delete from the standby what a restore made and the source has lost since. Nothing else is ever deleted.
         delete: bool = "false", "false";
-        /// A run that would change or delete more than this share of the standby's items changes nothing and reports it.
+        /// A run that would change or delete more than this share of the standby's items changes nothing and reports
+        /// it.
         max_change: Share = "20%", r#""20%""#;
     }
 }

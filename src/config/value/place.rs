@@ -20,12 +20,12 @@ impl TextValue for HttpUrl {
     }
 }
 
-/// Whether a URL holds no user and no password.
+/// Returns true if a URL holds no user and no password.
 fn plain(url: &url::Url) -> bool {
     url.username().is_empty() && url.password().is_none()
 }
 
-/// Whether a URL points at this machine.
+/// Returns true if a URL points at this machine.
 pub(in crate::config) fn is_loopback(url: &str) -> bool {
     url::Url::parse(url).is_ok_and(|url| crate::model::is_loopback(&url))
 }

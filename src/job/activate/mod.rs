@@ -56,8 +56,8 @@ pub enum ActivateError {
     },
     /// The old primary is not configured.
     #[error(
-        "nothing says where the old primary is, so nobody asked whether it still rotates the same; nothing was changed. \
-         Name it as [source], or say --source-is-dead when it is gone"
+        "old primary unknown: cannot check whether it still rotates these secrets; nothing was changed. Configure it \
+         as [source], or pass --source-is-dead if it is gone"
     )]
     NotAsked,
     /// The old primary did not respond.
@@ -71,8 +71,8 @@ pub enum ActivateError {
     },
     /// The old primary has none of the secrets.
     #[error(
-        "the instance that [source] names has none of the secrets that were restored; is it the old primary? Nothing was \
-         changed. Name the right one, or say --source-is-dead when it was emptied"
+        "[source] has none of the restored secrets and may be the wrong instance; nothing was changed. Correct \
+         [source], or pass --source-is-dead if it was emptied"
     )]
     Stranger,
 }

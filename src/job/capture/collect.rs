@@ -94,7 +94,7 @@ impl<'a> Collector<'a> {
                     ..collected
                 });
             }
-            self.tell(JobEvent::Note(format!("{} items moved while they were read; once more", compared.moved)));
+            self.tell(JobEvent::Note(format!("{} items changed during the read; repeating", compared.moved)));
         }
         // Read the last changes once more: these items get no revision, but they do get their payloads.
         read += compared.inventory.to_read();

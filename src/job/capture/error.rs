@@ -36,8 +36,8 @@ pub enum CaptureError {
     },
     /// The instance is not the one that the repository belongs to.
     #[error(
-        "the instance calls itself {found}, but this repository holds the backups of {expected}; \
-         check the instance's URL, or give each instance a repository of its own"
+        "wrong instance: this repository holds backups of {expected}, the URL points to {found}; correct the URL, or \
+         create a repository for this instance"
     )]
     OtherInstance {
         /// Instance found by the listing.
@@ -47,7 +47,7 @@ pub enum CaptureError {
     },
     /// No version of the trust policy is in force.
     #[error(
-        "no version of the trust policy is in force, so nobody says whom to seal to; `keyhaven verify` names the damage"
+        "no trust policy version is in force, so the recipients are unknown; run `keyhaven verify` to see the damage"
     )]
     NoPolicy,
     /// A snapshot names a newer policy version, which this host does not have.
@@ -70,8 +70,8 @@ pub enum CaptureError {
     Empty,
     /// An item that was readable is now hidden.
     #[error(
-        "the instance refuses to say whether {key} still exists, so access to it was lost and a backup would miss it; \
-         give the identity its role back"
+        "access to {key} was lost (the instance does not say whether it still exists), so the backup would be \
+         incomplete; restore the identity's role"
     )]
     SightLost {
         /// The item.
@@ -87,7 +87,7 @@ pub enum CaptureError {
         key: ItemKey,
     },
     /// Too many consecutive items could not be read.
-    #[error("gave up after {failures} items in a row could not be read, the last because of this")]
+    #[error("aborted after {failures} consecutive read failures; last error")]
     Unreadable {
         /// Number of consecutive failures.
         failures: u32,
@@ -115,7 +115,7 @@ pub enum CaptureError {
         hours: u64,
     },
     /// The payloads need more packs than one snapshot may name.
-    #[error("the snapshot would name {packs} packs, more than the {limit} that one may")]
+    #[error("the snapshot needs {packs} packs; the limit is {limit}")]
     TooManyPacks {
         /// Number of packs.
         packs: usize,
@@ -125,7 +125,10 @@ pub enum CaptureError {
         limit: usize,
     },
     /// Objects just written disappeared before the entry could name them, repeatedly.
-    #[error("gave up after {attempts} attempts: what was just written is gone again; see what deletes objects there")]
+    #[error(
+        "aborted after {attempts} attempts: objects disappear after they were written; check what deletes \
+             objects in the bucket"
+    )]
     Vanishing {
         /// Number of attempts.
         attempts: u32,
@@ -134,7 +137,7 @@ pub enum CaptureError {
     #[error("interrupted; nothing was recorded")]
     Interrupted,
     /// A bug.
-    #[error("{what}; this is a bug of keyhaven's, please report it")]
+    #[error("{what}; this is a bug in Keyhaven, please report it")]
     Internal {
         /// The inconsistency found.
         what: String,

@@ -65,7 +65,7 @@ impl ShrinkGuard<'_> {
             let (missing, of) = self.missing(before, collected, &mut reasons, warnings).await?;
             if too_few(missing, of, self.max_shrink) {
                 let (time, name) = (before.snapshot().map_or(before.time, |event| event.time), before.digest.short());
-                let text = format!("{missing} of the {of} items of snapshot {name} of {time} are not listed any more");
+                let text = format!("{missing} of the {of} items of snapshot {name} ({time}) are no longer listed");
                 reasons.push(finding("gone", missing, of, text));
             }
         }

@@ -29,7 +29,8 @@ use crate::repository::ledger::{Ledger, Problem};
 use crate::repository::{EntryWriter, Repository, RepositoryError};
 
 /// Note in the entry of a snapshot that holds revisions without `updated_at`.
-const NO_UPDATED_AT: &str = "`updated_at` of secrets is as of the reading of each: revisions are stored without it, and \
+const NO_UPDATED_AT: &str = "`updated_at` of secrets is as of the reading of each: revisions are stored without it, \
+                             and \
                              version ids take its place";
 /// Number of attempts if objects of the run disappear or its packs are too many.
 const ATTEMPTS: u32 = 3;
@@ -148,7 +149,8 @@ impl CaptureRun<'_> {
                 Err(CaptureError::TooManyPacks { packs, new, .. }) if attempt < ATTEMPTS && new < packs => {
                     // Retry here: the next run would have the same base and as many new packs.
                     warnings.push(format!(
-                        "{packs} packs, {new} of them new, were too many for one snapshot; the smallest were read again \
+                        "{packs} packs, {new} of them new, were too many for one snapshot; the smallest were read \
+                         again \
                          into fewer; what the first attempt cost is not counted"
                     ));
                     let roomier = self.choose_base(new.max(NEW_PACKS), &mut warnings);
@@ -216,7 +218,7 @@ impl CaptureRun<'_> {
         let base = BaseSnapshot::choose(&self.wanted(new_packs), self.ledger, &signer, warnings).await?;
         self.tell(JobEvent::Note(match base.snapshot {
             Some(snapshot) => format!("builds on snapshot {}", snapshot.short()),
-            None => "builds on nothing: everything is read".to_owned(),
+            None => "no base snapshot: full read".to_owned(),
         }));
         Ok(base)
     }
@@ -479,8 +481,8 @@ fn doubts(ledger: &Ledger, superseded: &[String]) -> Vec<String> {
             "entry {lost} was gone, which this host saw, and is put back from this host's copy: find out who removed it"
         ),
         false => format!(
-            "entry {lost} is gone, which this host saw: somebody removed it or put the bucket back; find out who, then \
-             bring it back, or have the custodians accept the loss (`keyhaven ledger accept-loss`)"
+            "entry {lost}, seen by this host, is missing: it was deleted or the bucket was rolled back; restore it, \
+             or have the custodians accept the loss (`keyhaven ledger accept-loss`)"
         ),
     }));
     doubts.extend(superseded.iter().map(|path| {
@@ -584,13 +586,12 @@ fn hidden(collected: &Collected) -> Vec<HiddenKind> {
 /// Returns the notes of the entry. They name no item, because entries are not encrypted.
 fn notes(collected: &Collected, unread: usize, refused: &[RefusedItem]) -> Vec<String> {
     let mut notes = vec![
-        "version metadata, lock attributes and configuration values stand in no list: they are as of the reading of \
-         their item"
+        "no list shows version metadata, lock attributes or configuration values: they are as of the read of each item"
             .to_owned(),
     ];
     if collected.habit.moves {
         notes.push(
-            "reading moves `updated_at` on this instance: the cut was found by two listings with no reading between them"
+            "reads change `updated_at` on this instance; the cut is proven by two listings without reads in between"
                 .to_owned(),
         );
     }
@@ -608,7 +609,8 @@ fn notes(collected: &Collected, unread: usize, refused: &[RefusedItem]) -> Vec<S
     if !refused.is_empty() {
         let held = refused.iter().filter(|item| item.value_of.is_some()).count();
         notes.push(format!(
-            "the values of {} configurations were refused to the collector, which lacks a role; {held} of them are as an \
+            "the values of {} configurations were refused to the collector, which lacks a role; {held} of them are \
+             as an \
              earlier snapshot had them, the others are missing",
             refused.len()
         ));

@@ -16,7 +16,7 @@ pub struct Threshold {
 
 /// The text is not a threshold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no PERCENT[=CLASS], such as 95, 99.5=converted or 100=exact")]
+#[error("invalid threshold `{0}`: expected PERCENT[=CLASS], such as 95, 99.5=converted or 100=exact")]
 pub struct ThresholdError(String);
 
 impl Threshold {

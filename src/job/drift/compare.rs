@@ -154,7 +154,7 @@ impl Findings<'_> {
                 return;
             }
             None if known.view.mark.is_some() => {
-                self.add(DriftKind::Payload, "its current version is none that a restore brought");
+                self.add(DriftKind::Payload, "its current version was not created by a restore");
                 return;
             }
             None => {

@@ -8,9 +8,7 @@ use crate::repository::RepositoryError;
 #[non_exhaustive]
 pub enum ForgetError {
     /// The policy has no rule and would keep almost nothing.
-    #[error(
-        "no rule of retention is set, and without one every snapshot but the newest would go; nothing was forgotten"
-    )]
+    #[error("no retention rule is set, so every snapshot except the newest would be forgotten; nothing was forgotten")]
     EmptyPolicy,
     /// The snapshot must not be forgotten.
     #[error("snapshot {sequence} is never forgotten: {reason}")]

@@ -212,7 +212,7 @@ fn names_taken(planned: &mut [Planned<'_>], inventory: &StandbyIndex<Listed>, on
         let others = inventory.named(&one.entry.view);
         let Some(other) = others.into_iter().find(|other| !leaving.contains(&other.key)) else { continue };
         let why = format!(
-            "it is `{}` in the source now, and the standby has another secret of this type and name ({}); rename or \
+            "renamed to `{}` in the source, but the standby has another secret of this type and name ({}); rename or \
              delete that one, then make a new plan",
             other.name,
             other.key.id()

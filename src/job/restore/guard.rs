@@ -62,9 +62,7 @@ pub enum GuardError {
         named: String,
     },
     /// The instance that is to sign is not the backed-up instance.
-    #[error(
-        "the instance that shall sign, {url}, is not the source {source_id} of the plan; a namesake's signature is trusted by          nobody. Check source.url"
-    )]
+    #[error("{url} is not the plan's source {source_id}, so its signature would not be trusted; check source.url")]
     OtherSigner {
         /// Its URL.
         url: String,

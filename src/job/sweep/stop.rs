@@ -7,21 +7,21 @@ use crate::repository::SKEW_MILLIS;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SweepStop {
     /// The ledger has a problem of the severity of an error.
-    #[error("the ledger is not whole: {0}; find out with `keyhaven verify --level ledger`, mend it, then sweep again")]
+    #[error("the ledger is incomplete or damaged: {0}; run `keyhaven verify --level ledger`, fix it, then sweep again")]
     Ledger(String),
     /// This version does not know the meaning of an entry.
     #[error("{0} says something that this version of keyhaven does not know; sweep with a newer one")]
     Unknown(String),
     /// A known head is missing.
     #[error(
-        "{0} was a head and is not there, or does not count any more: somebody removed history or rolled the store back; \
-         find out who and bring it back before anything is deleted"
+        "{0} was a head and is missing or no longer valid: history was removed or the store was rolled back; restore \
+         it before sweeping"
     )]
     HeadMissing(String),
     /// An object that a snapshot needs is missing.
     #[error(
-        "snapshot {snapshot} needs {path}, and it is {found}; run `keyhaven verify`, bring the object back from a copy of \
-         the repository or give the snapshot up, then sweep again"
+        "snapshot {snapshot} needs {path}, which is {found}; run `keyhaven verify`, restore the object from a copy \
+         of the repository or forget the snapshot, then sweep again"
     )]
     ObjectMissing {
         /// Sequence number of the snapshot.
@@ -33,7 +33,8 @@ pub enum SweepStop {
     },
     /// The pack list of a snapshot cannot be read, so the packs that it needs are unknown.
     #[error(
-        "nothing says which packs snapshot {snapshot} needs: {why}; bring its list back from a copy of the repository or \
+        "nothing says which packs snapshot {snapshot} needs: {why}; bring its list back from a copy of the \
+         repository or \
          give the snapshot up, then sweep again"
     )]
     ListUnreadable {
@@ -44,8 +45,8 @@ pub enum SweepStop {
     },
     /// A listing lacks an old object that exists.
     #[error(
-        "the listing of the store lacks {path}, which is there and old: its listings are not whole, and what else they lack \
-         cannot be told; wait or ask who runs the store, then sweep again"
+        "the store's listing lacks {path}, an old object that exists: listings are incomplete; wait or ask the \
+         store's operator, then sweep again"
     )]
     ListingPartial {
         /// Path of the object.
@@ -66,7 +67,8 @@ pub enum SweepStop {
     },
     /// No good snapshot would remain.
     #[error(
-        "no good snapshot is live, so nothing is deleted: back up, `keyhaven snapshots accept` a suspect one, or take one \
+        "no good snapshot is live, so nothing is deleted: back up, `keyhaven snapshots accept` a suspect one, or \
+         take one \
          back with `keyhaven forget --undo …`"
     )]
     NoGoodLeft,
@@ -98,7 +100,8 @@ pub enum SweepStop {
     },
     /// The grace period is not longer than the longest run.
     #[error(
-        "the first entry gives a grace of {grace_seconds} s and a longest run of {run_seconds} s: no sweep is safe unless \
+        "the first entry gives a grace of {grace_seconds} s and a longest run of {run_seconds} s: no sweep is safe \
+         unless \
          the grace is the longer one; keep this repository as it is, or make a new one with other times"
     )]
     NoRoom {
@@ -109,7 +112,8 @@ pub enum SweepStop {
     },
     /// Since the survey, a snapshot that needs objects to be deleted was recorded or undone in time.
     #[error(
-        "snapshot {snapshot} was recorded meanwhile, or its forgetting undone in time, and needs {path}, which was to go; \
+        "snapshot {snapshot} was recorded meanwhile, or its forgetting undone in time, and needs {path}, which was \
+         to go; \
          nothing was deleted; the next sweep decides anew"
     )]
     Overtaken {
@@ -120,8 +124,8 @@ pub enum SweepStop {
     },
     /// Since the survey, the forgetting of a snapshot to be swept was undone, too late.
     #[error(
-        "the forgetting of snapshot {snapshot} was undone meanwhile, too late: it stands in the sweep's entry; \
-         nothing was deleted yet, and the next sweep would delete it: copy what you need of it now"
+        "undo of snapshot {snapshot} came too late: the sweep's entry already names it. Nothing was deleted yet, but \
+         the next sweep will delete it: copy what you need now"
     )]
     Undone {
         /// Sequence number of the snapshot.

@@ -140,7 +140,7 @@ fn judge(snapshot: &ChosenSnapshot<'_>, parts: &BTreeMap<Digest, Summary>, lists
             report.found(
                 ProblemKind::Disagrees,
                 path,
-                format!("in {entry} it does not begin behind the part before it"),
+                format!("in {entry}, its first key does not follow the previous part"),
             );
         }
         last = summary.last.as_ref().or(last);

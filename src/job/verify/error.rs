@@ -17,7 +17,7 @@ pub enum VerifyError {
         key: &'static str,
     },
     /// A slice was requested at a level that does not open packs.
-    #[error("a slice goes with level `payload` only; the other levels always check everything")]
+    #[error("`--slice` requires level `payload`; other levels always check everything")]
     SliceWithoutPayload,
     /// The repository could not be read.
     #[error(transparent)]

@@ -58,7 +58,7 @@ pub(super) async fn check(
 fn find_emptied(ledger: &Ledger, report: &mut VerifyReport) {
     let had = ledger.judged().any(|(entry, _)| entry.snapshot().is_some());
     if had && ledger.live().next().is_none() {
-        let why = "there was a snapshot, and none that counts is live: there is nothing left to restore";
+        let why = "the repository had snapshots, but no valid one is live: nothing can be restored";
         report.found(ProblemKind::Ledger, names::LEDGER, why);
     }
 }

@@ -46,7 +46,8 @@ impl Sealing {
                 sealing.packs.entry(pack.pack).or_default().insert(pack.recipients.len());
                 if !is_accepted && policy.is_some_and(|policy| !is_sealed_to(policy, &pack.recipients)) {
                     let why = format!(
-                        "the list of {} has it sealed to others than the policy version that the entry names",
+                        "according to the list of {}, it is sealed to other recipients than in the policy version \
+                         that the entry names",
                         snapshot.entry.name()
                     );
                     report.found(ProblemKind::Disagrees, names::pack(&pack.pack), why);

@@ -14,6 +14,6 @@ pub(super) const LOCKS: &str = "locks";
 pub(super) const VALUE: &str = "value";
 /// The document with what was read out of a certificate because no answer returns it: members as a create takes them.
 pub(super) const DERIVED: &str = "derived";
-/// The document with the names of the members that each payload has and that are not empty, by slot: of certificates and
-/// configurations, where they say what can be made of it (a certificate with or without its private key).
+/// The document with the names of the members that each payload has and that are not empty, by slot: of certificates
+/// and configurations, where they say what can be made of it (a certificate with or without its private key).
 pub(super) const PAYLOAD_MEMBERS: &str = "payload_members";

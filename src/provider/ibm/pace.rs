@@ -72,8 +72,8 @@ impl Pace {
         self.turn_when(std::future::ready(())).await;
     }
 
-    /// As [`Pace::turn`], for a request that needs something which may take a while: it is awaited when the turn has come,
-    /// and the next caller's turn comes after that.
+    /// As [`Pace::turn`], for a request that needs something which may take a while: it is awaited when the turn has
+    /// come, and the next caller's turn comes after that.
     pub(super) async fn turn_when<T>(&self, needed: impl Future<Output = T>) -> T {
         let _turn = self.shared.turn.lock().await;
         self.due().await;

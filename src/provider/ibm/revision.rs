@@ -25,7 +25,7 @@ pub(super) struct Revisions {
 /// Reduces rows, each under its name, without regard to the order of members and white space. Numbers count as they are
 /// written.
 ///
-/// Gives nothing when a row is no JSON or nests deeper than [`MAX_DEPTH`].
+/// Returns `None` if a row is not JSON or nests deeper than [`MAX_DEPTH`].
 pub(super) fn revisions(rows: &[(&str, &RawValue)]) -> Option<Revisions> {
     let mut text = String::with_capacity(rows.iter().map(|(name, row)| name.len() + row.get().len() + 2).sum());
     let mut moments = String::new();

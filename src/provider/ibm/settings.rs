@@ -71,7 +71,7 @@ impl fmt::Debug for ClientSettings {
 /// How long one attempt may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
-    /// Until the connection stands, TLS included.
+    /// Timeout for the connection, TLS included.
     pub connect: Duration,
     /// Between two pieces of an answer.
     pub read: Duration,
@@ -133,7 +133,7 @@ pub(super) fn checked_url(what: &str, text: &str, suffix: &str) -> Result<Url, I
     }
 }
 
-/// The text without what stands before an `@`, which could be a password.
+/// The text without the part before an `@`, which could be a password.
 fn shown(text: &str) -> &str {
     text.rsplit_once('@').map_or(text, |(_, rest)| rest)
 }

@@ -84,8 +84,8 @@ impl InstanceInventory for Client {
     /// stands), for the registration.
     ///
     /// A list of configurations without a single row may be one that we are not allowed to see. Then the configuration
-    /// is asked for by name, and is gone only when there is no such name; if it answers, the list hides it. Its value is
-    /// dropped unread.
+    /// is asked for by name, and is gone only when there is no such name; if it answers, the list hides it. Its value
+    /// is dropped unread.
     async fn presence(&self, key: &ItemKey) -> Result<Presence, InstanceError> {
         let there = |there: bool| if there { Presence::Present } else { Presence::Gone };
         let asked = match key.kind() {
@@ -153,8 +153,8 @@ impl ItemReader for Client {
 }
 
 impl Client {
-    /// Whether a configuration that no list shows is gone, or hidden from us. One of a type that we do not know is taken
-    /// for gone: a read of it might change something.
+    /// Whether a configuration that no list shows is gone, or hidden from us. One of a type that we do not know is
+    /// taken for gone: a read of it might change something.
     async fn configuration_of(&self, key: &ItemKey) -> Result<Presence, InstanceError> {
         match key.id().split_once('/') {
             Some((config_type, name)) if AnswerShape::Configuration(config_type).is_known() => {

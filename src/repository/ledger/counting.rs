@@ -96,8 +96,8 @@ impl<'a> Branch<'a> {
     }
 }
 
-/// The entries in reach. Ended keys are in the measure, else what stands upon a long row of a revoked key's entries would
-/// fall out of it.
+/// The entries in reach. Ended keys are in the measure, else what stands upon a long row of a revoked key's entries
+/// would fall out of it.
 fn reach(graph: &Graph, trust: &Trust, rights: &[Right]) -> HashSet<usize> {
     let mut found = HashSet::new();
     // The highest sequence in reach, and the highest below the sequence that is looked at now.

@@ -44,8 +44,8 @@ impl Graph {
         self.parents.get(position).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// Everything below the entries at these positions, through any entries, these not included unless another of them is
-    /// above.
+    /// Everything below the entries at these positions, through any entries, these not included unless another of them
+    /// is above.
     pub(super) fn below(&self, from: &[usize]) -> HashSet<usize> {
         self.below_down_to(from, 0)
     }
@@ -61,7 +61,7 @@ impl Graph {
         found
     }
 
-    /// Whether one entry is below another. Looks only at entries above the one looked for.
+    /// Returns true if one entry is below another. Looks only at entries above the one looked for.
     pub(super) fn is_below(&self, low: usize, high: usize) -> bool {
         let mut seen = HashSet::new();
         let mut open = vec![high];

@@ -1,5 +1,5 @@
-//! Entries that only a later version of the format can read. One may keep what this version would delete, or be the newest
-//! snapshot; so where a key signed it that may speak here, nobody goes on as if it were not there.
+//! Entries that only a later version of the format can read. One may keep what this version would delete, or be the
+//! newest snapshot; so where a key signed it that may speak here, nobody goes on as if it were not there.
 
 use std::collections::BTreeMap;
 
@@ -55,7 +55,7 @@ impl LaterFiles {
         let keys = trust.branches().flat_map(|(_, policy)| &policy.keys).map(|key| &key.public_key);
         let signer = keys.filter(|key| may_speak(trust, &key.fingerprint(), &named)).find(|key| match key.ed25519() {
             Some(key) => later.envelope.is_signed_by(key),
-            // Of an algorithm that this version cannot check either: whoever wrote a later version may use it.
+            // A later version may sign with an algorithm that this one does not know.
             None => !key.is_weak() && later.envelope.signatures.iter().any(|one| one.keyid == key.fingerprint()),
         });
         let Some(key) = signer.map(KeyInfo::fingerprint) else { return };
@@ -64,7 +64,7 @@ impl LaterFiles {
         }
     }
 
-    /// Whether an entry is one of those that were confirmed.
+    /// Returns true if an entry is one of those that were confirmed.
     pub(super) fn has(&self, entry: &Digest) -> bool {
         self.signed.iter().any(|later| later.entry.digest == *entry)
     }
@@ -81,8 +81,8 @@ fn read(named: EntryRef, id: RepositoryId, bytes: &[u8]) -> Option<Later> {
     Later::read(bytes).filter(|later| later.repository == id && later.envelope.digest() == named.digest)
 }
 
-/// Whether a branch lists a key that has not ended, or that ended at this very entry. What lies below such an end is named
-/// by what lies above it, and is missed there.
+/// Whether a branch lists a key that has not ended, or that ended at this very entry. What lies below such an end is
+/// named by what lies above it, and is missed there.
 fn may_speak(trust: &Trust, key: &Digest, entry: &EntryRef) -> bool {
     let listed = trust.branches().filter_map(|(_, policy)| policy.key(key));
     listed.into_iter().any(|key| key.until.as_ref().is_none_or(|until| until.contains(entry)))

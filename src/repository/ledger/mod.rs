@@ -47,7 +47,8 @@ pub struct Ledger {
 pub struct HostMemory {
     /// Heads that this host saw.
     pub heads: Vec<EntryRef>,
-    /// Versions of the policy in force that the bucket lacks, or that lack signatures there; also those that entries carry.
+    /// Versions of the policy in force that the bucket lacks, or that lack signatures there; also those that entries
+    /// carry.
     pub policies: Vec<PolicyRef>,
     /// Own entries that the bucket had, or that others name, and whose bytes this host kept.
     pub kept: Vec<EntryRef>,
@@ -177,13 +178,13 @@ impl Ledger {
         self.graph.position(digest).and_then(|position| self.graph.entries.get(position))
     }
 
-    /// Whether an entry counts; `None` when it is not there.
+    /// Returns the status of an entry; `None` if it is missing.
     #[must_use]
     pub fn status(&self, digest: &Digest) -> Option<&EntryStatus> {
         self.statuses.get(self.graph.position(digest)?)
     }
 
-    /// Whether one entry is below another, by parents through any entries.
+    /// Returns true if one entry is below another, by parents through any entries.
     #[must_use]
     pub fn is_below(&self, low: &Digest, high: &Digest) -> bool {
         match (self.graph.position(low), self.graph.position(high)) {
@@ -233,8 +234,8 @@ impl Ledger {
         self.unproven.iter().filter_map(|position| self.graph.entries.get(*position))
     }
 
-    /// Entries that count and whose time, or whose snapshot's, is more than `tolerance_millis` after the present, with the
-    /// problem to report: their dates say nothing.
+    /// Entries that count and whose time, or whose snapshot's, is more than `tolerance_millis` after the present, with
+    /// the problem to report: their dates say nothing.
     #[must_use]
     pub fn ahead_of(&self, present: Timestamp, tolerance_millis: i64) -> Vec<Problem> {
         let latest = |entry: &Entry| entry.snapshot().map_or(entry.time, |event| event.time.max(entry.time));
@@ -270,7 +271,7 @@ impl Ledger {
         (counts && snapshot.is_some()).then(|| self.snapshots.state(position))
     }
 
-    /// Whether a snapshot counts and is live.
+    /// Returns true if a snapshot counts and is live.
     #[must_use]
     pub fn is_live(&self, digest: &Digest) -> bool {
         self.state(digest) == Some(SnapshotState::Live)
@@ -282,8 +283,8 @@ impl Ledger {
         self.snapshots.holds()
     }
 
-    /// The newest snapshot that is live and good, whatever is pending. [`Ledger::pending_snapshots`] says whether that can
-    /// be relied upon.
+    /// The newest snapshot that is live and good, whatever is pending. [`Ledger::pending_snapshots`] says whether that
+    /// can be relied upon.
     #[must_use]
     pub fn latest_good(&self) -> Option<&Entry> {
         self.live().rev().find(|entry| self.is_good(entry))
@@ -309,14 +310,14 @@ impl Ledger {
         self.snapshots.suspicion(position).filter(|_| !self.trust.accepts(&entry.digest))
     }
 
-    /// Whether the custodians have accepted this suspect snapshot.
+    /// Returns true if the custodians have accepted this suspect snapshot.
     #[must_use]
     pub fn accepted(&self, digest: &Digest) -> bool {
         let suspect = self.graph.position(digest).and_then(|position| self.snapshots.suspicion(position));
         suspect.is_some() && self.trust.accepts(digest)
     }
 
-    /// Whether packs of a snapshot may be reused: it counts, and so does everything that it reuses packs of.
+    /// Returns true if packs of a snapshot may be reused: it counts, and so does everything that it reuses packs of.
     #[must_use]
     pub fn may_build_on(&self, entry: &Entry) -> bool {
         let Some(position) = self.graph.position(&entry.digest) else { return false };
@@ -330,7 +331,7 @@ impl Ledger {
         self.counted().rev().find(|entry| entry.key == *key)
     }
 
-    /// Whether an entry of `kind` by a key, on top of the heads, would count.
+    /// Checks that an entry of `kind` by a key, on top of the heads, would count.
     ///
     /// # Errors
     /// [`NotAuthorised`] when it would not.
@@ -347,8 +348,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Whether the first entry of a key under the version that a writer writes under is still to come: then it carries
-    /// the version.
+    /// Returns true if the first entry of a key under the version that a writer writes under is still to come: then it
+    /// carries the version.
     #[must_use]
     pub fn must_carry(&self, key: &Digest) -> bool {
         let Some((version, _)) = self.trust.writes_under() else { return false };

@@ -72,7 +72,7 @@ pub enum Problem {
         count: u64,
         /// The first in order.
         first: String,
-        /// Whether one names a version that is not known here.
+        /// True if one names a version that is not known here.
         newer: bool,
     },
     /// Entries of a key that do not count.

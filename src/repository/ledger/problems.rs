@@ -104,8 +104,8 @@ fn suspicions(ledger: &Ledger, found: &mut Vec<Problem>) {
     }
 }
 
-/// The first two entries of a key of which neither is below the other, for each key. An entry that is below the next one
-/// of its key is below all later ones that are above that.
+/// The first two entries of a key of which neither is below the other, for each key. An entry that is below the next
+/// one of its key is below all later ones that are above that.
 fn two_heads(ledger: &Ledger) -> Vec<Problem> {
     let mut last: HashMap<Digest, &Entry> = HashMap::new();
     let mut found: BTreeMap<Digest, Problem> = BTreeMap::new();
@@ -122,8 +122,8 @@ fn two_heads(ledger: &Ledger) -> Vec<Problem> {
     found.into_values().collect()
 }
 
-/// Whether what is missing may be what leads from an entry down to an earlier one of its key: then nothing shows that they
-/// did not know of each other, and the missing entry is named already, or the custodians accept its loss.
+/// Whether what is missing may be what leads from an entry down to an earlier one of its key: then nothing shows that
+/// they did not know of each other, and the missing entry is named already, or the custodians accept its loss.
 fn is_hidden(ledger: &Ledger, before: &Entry, entry: &Entry) -> bool {
     let graph = &ledger.graph;
     let (Some(low), Some(high)) = (graph.position(&before.digest), graph.position(&entry.digest)) else { return false };

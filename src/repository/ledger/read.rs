@@ -30,8 +30,8 @@ impl LedgerReader {
         Self { id, entries: BTreeMap::new(), carried, later, rubbish }
     }
 
-    /// Reads a file of the ledger: its name under the repository's prefix, and its bytes. Whether it is signed by the key
-    /// that it names, and so will never say anything else.
+    /// Reads a file of the ledger: its name under the repository's prefix, and its bytes. Whether it is signed by the
+    /// key that it names, and so will never say anything else.
     pub fn push(&mut self, file: &str, bytes: &[u8]) -> bool {
         // What was fetched is left out where it is not what the name says.
         if bytes.is_empty() {
@@ -47,15 +47,15 @@ impl LedgerReader {
         is_signed
     }
 
-    /// Whether bytes are an entry with this name, signed by the key that it names.
+    /// Returns true if bytes are an entry with this name, signed by the key that it names.
     #[must_use]
     pub fn is_entry(file: &str, bytes: &[u8]) -> bool {
         let named = names::parse_entry(file);
         SignedEntry::decode(bytes).is_ok_and(|signed| Some(signed.entry.reference()) == named)
     }
 
-    /// Reads entries that this host kept and the ledger lacks: those that were there before (`seen`), and those that other
-    /// entries name. What was kept and never got there is ignored. Returns which were read.
+    /// Reads entries that this host kept and the ledger lacks: those that were there before (`seen`), and those that
+    /// other entries name. What was kept and never got there is ignored. Returns which were read.
     pub fn push_wanted(&mut self, kept: Vec<(String, Bytes)>, seen: &[String]) -> Vec<EntryRef> {
         let named: HashSet<String> = self.parents().map(|parent| names::entry(&parent)).collect();
         let lacks = |path: &str| names::parse_entry(path).is_some_and(|entry| !self.has(&entry.digest));
@@ -80,20 +80,20 @@ impl LedgerReader {
         &self.carried
     }
 
-    /// Whether an entry was read.
+    /// Returns true if an entry was read.
     #[must_use]
     pub fn has(&self, entry: &Digest) -> bool {
         self.entries.contains_key(entry)
     }
 
-    /// Whether an entry of a later version was confirmed.
+    /// Returns true if an entry of a later version was confirmed.
     #[must_use]
     pub fn has_later(&self, entry: &Digest) -> bool {
         self.later.has(entry)
     }
 
-    /// The files that only a later version of the format can read and that a key says it signed that may speak under this
-    /// policy. Give each to [`LedgerReader::confirm`] once more: its bytes were not kept.
+    /// The files that only a later version of the format can read and that a key says it signed that may speak under
+    /// this policy. Give each to [`LedgerReader::confirm`] once more: its bytes were not kept.
     #[must_use]
     pub fn to_confirm(&self, trust: &Trust) -> Vec<String> {
         self.later.to_confirm(trust).iter().map(names::entry).collect()

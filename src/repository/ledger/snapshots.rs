@@ -1,8 +1,8 @@
 //! The state of snapshots: live, forgotten, swept; held; suspect.
 //!
-//! Of two entries that did not know of each other the one that keeps wins, also where a missing entry hides which was first:
-//! a `forget` holds only for snapshots below it and only against every `undo` below it, and a hold ends only by a `release`
-//! above it. A sweep alone is final, since what it names may be deleted already.
+//! Of two entries that did not know of each other the one that keeps wins, also where a missing entry hides which was
+//! first: a `forget` holds only for snapshots below it and only against every `undo` below it, and a hold ends only by
+//! a `release` above it. A sweep alone is final, since what it names may be deleted already.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -144,8 +144,8 @@ impl<'a> EntriesBySnapshot<'a> {
     }
 }
 
-/// For every snapshot, the base that makes it suspect, however far back. A base may be anywhere in the order: nothing but its
-/// digest ties it to what builds on it.
+/// For every snapshot, the base that makes it suspect, however far back. A base may be anywhere in the order: nothing
+/// but its digest ties it to what builds on it.
 fn bad_bases(graph: &Graph, trust: &Trust, sound: impl Fn(usize) -> bool) -> HashMap<usize, Option<Digest>> {
     let mut judged: HashMap<usize, Option<Digest>> = HashMap::new();
     let mut ends = Ends { graph, trust, named: HashMap::new() };
@@ -204,7 +204,8 @@ fn named_by_end(graph: &Graph, until: &[EntryRef]) -> HashSet<Digest> {
     until.iter().chain(parents).map(|entry| entry.digest).collect()
 }
 
-/// Whether no `forget` of the snapshot below the sweep is older than the grace of the version that the sweep names.
+/// Returns true if no `forget` of the snapshot below the sweep is older than the grace of the version that the sweep
+/// names.
 fn is_early(graph: &Graph, trust: &Trust, sweep: usize, snapshot: usize) -> bool {
     let (Some(entry), Some(named)) = (graph.entries.get(sweep), graph.entries.get(snapshot)) else { return false };
     let Some(policy) = trust.get(&entry.policy) else { return false };

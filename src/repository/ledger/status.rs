@@ -44,7 +44,7 @@ pub enum Void {
 }
 
 impl EntryStatus {
-    /// Whether it counts.
+    /// Returns true if it counts.
     #[must_use]
     pub fn counts(&self) -> bool {
         matches!(self, Self::Counts)

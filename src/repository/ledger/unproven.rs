@@ -25,7 +25,8 @@ pub(super) fn unproven(graph: &Graph, statuses: &[EntryStatus], trust: &Trust) -
     unproven
 }
 
-/// For every ended key among `signers`, the highest sequence that is missing at or below its end and not accepted as lost.
+/// For every ended key among `signers`, the highest sequence that is missing at or below its end and not accepted as
+/// lost.
 fn highest_missing(graph: &Graph, policy: &crate::format::Policy, signers: &HashSet<Digest>) -> BTreeMap<Digest, u64> {
     let accepted = |entry: &EntryRef| policy.lost.entries.iter().any(|lost| lost.digest == entry.digest);
     let missing = |entry: &&EntryRef| graph.position(&entry.digest).is_none() && !accepted(entry);

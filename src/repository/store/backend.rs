@@ -55,8 +55,8 @@ pub trait Backend: Send + Sync + fmt::Debug {
         }
     }
 
-    /// Lists all versions of the object at a path and of those below it as a folder; in any order. `None` where the place
-    /// keeps none, or does not say. Default: none.
+    /// Lists all versions of the object at a path and of those below it as a folder; in any order. `None` where the
+    /// place keeps none, or does not say. Default: none.
     async fn versions(&self, path: &str) -> Result<Option<Vec<ObjectVersion>>, StoreError> {
         match self.inner() {
             Some(inner) => inner.versions(path).await,
@@ -92,7 +92,7 @@ pub trait Backend: Send + Sync + fmt::Debug {
         self.inner().and_then(Backend::clock)
     }
 
-    /// Whether its clock is this host's.
+    /// Returns true if its clock is this host's.
     fn shares_clock(&self) -> bool {
         self.inner().is_some_and(Backend::shares_clock)
     }

@@ -44,7 +44,7 @@ pub enum StoreError {
         #[source]
         source: Cause,
     },
-    /// The store keeps the object until a date, or until somebody lifts a hold: no right of ours would change that.
+    /// The store retains the object until a date, or until a legal hold is removed; no right would change that.
     #[error("{path} in {place} cannot be deleted: it is {hold}")]
     Held {
         /// The object's path inside the repository.
@@ -157,7 +157,7 @@ pub enum StoreError {
     Settings {
         /// The setting.
         what: String,
-        /// What is wrong with it and how to mend it.
+        /// What is wrong with it and how to fix it.
         why: String,
     },
     /// Anything else.
@@ -185,7 +185,7 @@ impl StoreError {
         }
     }
 
-    /// Whether the object simply is not there.
+    /// Returns true if the object simply is not there.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::NotFound { .. })

@@ -1,4 +1,4 @@
-//! How failures of object_store are told apart.
+//! Classification of object_store's errors.
 
 use std::error::Error;
 use std::io;
@@ -66,7 +66,8 @@ pub(super) fn explain(what: String, path: &str, place: &str, error: &object_stor
     }
 }
 
-/// Whether a refusal is about the checksum header of a write. Its code is a general one; only the message says it.
+/// Returns true if a refusal is about the checksum header of a write. Its code is a general one; only the message says
+/// it.
 fn wants_other_checksum(said: &str) -> bool {
     let message = element(said, "Message").unwrap_or_default().to_ascii_lowercase();
     let of_checksum = ["checksum", "content-md5"].iter().any(|word| message.contains(word));

@@ -1,7 +1,7 @@
 //! A folder on this host.
 //!
-//! Reading and writing is object_store's. Listing is not: its walk ends at the first name that is no UTF-8 and at a link
-//! that leads to its own folder, and one such file would hide the whole ledger.
+//! Reading and writing is object_store's. Listing is not: its walk ends at the first name that is no UTF-8 and at a
+//! link that leads to its own folder, and one such file would hide the whole ledger.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -42,8 +42,8 @@ impl Folder {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.path).map_err(failed)
     }
 
-    /// Whether something is there that is neither a file nor nothing: a pipe would wait for its writer, and a device never
-    /// ends. No listing shows such a thing either.
+    /// Returns true if something is there that is neither a file nor nothing: a pipe would wait for its writer, and a
+    /// device never ends. No listing shows such a thing either.
     #[expect(clippy::disallowed_methods, reason = "asked before it is opened")]
     pub(super) async fn is_odd(&self, path: &str) -> bool {
         let file = self.path.join(path);
@@ -74,8 +74,8 @@ fn failed(error: io::Error) -> object_store::Error {
     object_store::Error::Generic { store: "folder", source: Box::new(error) }
 }
 
-/// Every file below a folder of the repository. Links to folders are not followed; a name that is no UTF-8 is shown with
-/// its odd bytes replaced, and is foreign then.
+/// Every file below a folder of the repository. Links to folders are not followed; a name that is no UTF-8 is shown
+/// with its odd bytes replaced, and is foreign then.
 #[expect(clippy::disallowed_methods, reason = "the one place that lists a repository's folder")]
 fn walk(root: &Path, below: &str) -> io::Result<Vec<ObjectInfo>> {
     let mut found = Vec::new();

@@ -22,7 +22,7 @@ pub struct ObjectVersion {
     pub id: String,
     /// Whether a read without an id gets this version, or finds nothing because it is a delete marker.
     pub is_current: bool,
-    /// Whether it is a delete marker, which has no bytes.
+    /// True if it is a delete marker, which has no bytes.
     pub is_marker: bool,
 }
 

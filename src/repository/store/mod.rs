@@ -53,8 +53,8 @@ impl Store {
     /// A prefix in an S3 bucket. Sends nothing yet.
     ///
     /// # Errors
-    /// [`StoreError::Settings`] when the settings cannot work: an endpoint that is no URL, plain HTTP to another host, an
-    /// empty bucket or credential, a certificate that is no PEM.
+    /// [`StoreError::Settings`] when the settings cannot work: an endpoint that is no URL, plain HTTP to another host,
+    /// an empty bucket or credential, a certificate that is no PEM.
     #[cfg(feature = "s3")]
     pub fn s3(settings: &S3Settings) -> Result<Self, StoreError> {
         Ok(Self::with_backend(Arc::new(Objects::in_bucket(s3::connect(settings)?))))
@@ -93,8 +93,8 @@ impl Store {
         self.backend.get(path, limit).await
     }
 
-    /// Reads an object until it `fits`, three times at most: a store that lags may answer with what was there before, and
-    /// one in trouble with a part of it. Returns the last answer, whether it fits or not.
+    /// Reads an object until it `fits`, three times at most: a store that lags may answer with what was there before,
+    /// and one in trouble with a part of it. Returns the last answer, whether it fits or not.
     ///
     /// # Errors
     /// As [`Store::get`].
@@ -141,7 +141,8 @@ impl Store {
         Ok(objects)
     }
 
-    /// Lists the objects below a folder whose path comes after `after`, a path in that folder that need not exist; sorted.
+    /// Lists the objects below a folder whose path comes after `after`, a path in that folder that need not exist;
+    /// sorted.
     ///
     /// The store is asked for a listing that begins there, so that its pages are others than those of [`Store::list`].
     ///
@@ -186,7 +187,7 @@ impl Store {
         Ok(oldest_first(older.filter(|version| version.object.path == path).collect()))
     }
 
-    /// Whether older versions can be listed: the place keeps them, and lets this identity see them.
+    /// Returns true if older versions can be listed: the place keeps them, and lets this identity see them.
     ///
     /// # Errors
     /// What the store answers.
@@ -194,8 +195,8 @@ impl Store {
         Ok(self.backend.versions(folder).await?.is_some())
     }
 
-    /// Lists the lifecycle rules of the bucket that would delete or archive objects of the repository; none where the place
-    /// does not say.
+    /// Lists the lifecycle rules of the bucket that would delete or archive objects of the repository; none where the
+    /// place does not say.
     ///
     /// # Errors
     /// What the store answers.
@@ -211,14 +212,14 @@ impl Store {
         self.backend.get_version(version, limit).await
     }
 
-    /// Deletes an object. One that is not there is no error: somebody else was faster, or an answer was lost.
+    /// Deletes an object. A missing object is no error: another client was faster, or an answer was lost.
     ///
     /// On a versioned bucket this hides the object behind a delete marker; its bytes stay until a lifecycle rule of the
     /// bucket removes old versions.
     ///
     /// # Errors
-    /// [`StoreError::Held`] when the store refuses because it keeps the object; [`StoreError::Denied`] when the right is
-    /// missing; else what the store answers.
+    /// [`StoreError::Held`] when the store refuses because it keeps the object; [`StoreError::Denied`] when the right
+    /// is missing; else what the store answers.
     pub async fn delete(&self, path: &str) -> Result<(), StoreError> {
         let error = match self.backend.delete(path).await {
             Err(error @ (StoreError::Denied { .. } | StoreError::Other { .. })) => error,
@@ -268,8 +269,8 @@ impl Store {
         self.backend.clock()
     }
 
-    /// Whether the times of its objects come from this host's clock: a folder. A bucket has a clock of its own, which
-    /// [`Store::clock`] may not know yet.
+    /// Returns true if the times of its objects come from this host's clock: a folder. A bucket has a clock of its own,
+    /// which [`Store::clock`] may not know yet.
     #[must_use]
     pub fn shares_clock(&self) -> bool {
         self.backend.shares_clock()

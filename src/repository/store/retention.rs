@@ -14,7 +14,7 @@ pub struct Retention {
     pub until: Option<Timestamp>,
     /// Whether it is kept without an end that is known: a legal hold, or a date that cannot be read.
     pub held: bool,
-    /// Whether the bucket keeps older versions, so that a delete hides the object and does not free its room.
+    /// True if the bucket keeps older versions, so that a delete hides the object and does not free its room.
     pub versioned: bool,
 }
 

@@ -36,7 +36,7 @@ pub struct S3Settings {
     pub secret_access_key: SecretString,
     /// Certificates in PEM to trust besides the system's.
     pub ca_pem: Option<Vec<u8>>,
-    /// Whether the bucket is part of the host name (`https://BUCKET.host`) instead of the path.
+    /// True if the bucket is part of the host name (`https://BUCKET.host`) instead of the path.
     pub virtual_hosted: bool,
     /// The checksum header of writes.
     pub checksum: ChecksumHeader,

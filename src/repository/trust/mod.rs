@@ -102,7 +102,7 @@ impl Trust {
         self.branches.iter().filter_map(|version| Some((*version, self.pool.get(version)?)))
     }
 
-    /// Whether several versions could be in force.
+    /// Returns true if several versions could be in force.
     #[must_use]
     pub fn is_fork(&self) -> bool {
         self.branches.len() > 1
@@ -139,8 +139,8 @@ impl Trust {
         self.pool.envelope(version)
     }
 
-    /// A version's envelope to write down: with one good signature of each custodian of a fitting version, and nothing that
-    /// anybody else added to a copy of it.
+    /// A version's envelope to write down: with one good signature of each custodian of a fitting version, and nothing
+    /// that anybody else added to a copy of it.
     #[must_use]
     pub fn good_envelope(&self, version: &PolicyRef) -> Option<Envelope> {
         self.envelope(version).map(|envelope| self.good(envelope))
@@ -189,7 +189,8 @@ impl Trust {
         &self.misfits
     }
 
-    /// Versions that the one in force names above the pin, and that were not found or do not fit: stripped of signatures.
+    /// Versions that the one in force names above the pin, and that were not found or do not fit: stripped of
+    /// signatures.
     #[must_use]
     pub fn missing(&self) -> Vec<PolicyRef> {
         let before: BTreeSet<PolicyRef> =
@@ -199,14 +200,14 @@ impl Trust {
         above.filter(|version| self.pool.get(version).is_none() || !self.fit.contains(version)).collect()
     }
 
-    /// Whether every branch accepts the loss of an entry.
+    /// Returns true if every branch accepts the loss of an entry.
     #[must_use]
     pub fn accepts_loss_of(&self, entry: &Digest) -> bool {
         let mut branches = self.branches();
         branches.all(|(_, policy)| policy.lost.entries.iter().any(|lost| lost.digest == *entry))
     }
 
-    /// Whether the policy accepts a suspect snapshot.
+    /// Returns true if the policy accepts a suspect snapshot.
     #[must_use]
     pub fn accepts(&self, snapshot: &Digest) -> bool {
         self.branches().all(|(_, policy)| policy.accepted.binary_search(snapshot).is_ok())

@@ -78,7 +78,7 @@ impl PolicyPool {
         self.found.iter().map(|(version, found)| (*version, &found.policy))
     }
 
-    /// Whether none was found.
+    /// Returns true if none was found.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.found.is_empty()
@@ -86,9 +86,9 @@ impl PolicyPool {
 }
 
 impl Found {
-    /// Takes signatures of another copy. Anybody can make up copies with signatures in the name of a custodian, so of each
-    /// own custodian one good signature is kept, and nothing is checked once it is there. What is in another name is for
-    /// those to check who know the key.
+    /// Takes signatures of another copy. Anybody can make up copies with signatures in the name of a custodian, so of
+    /// each own custodian one good signature is kept, and nothing is checked once it is there. What is in another name
+    /// is for those to check who know the key.
     fn pool(&mut self, mut new: Vec<Signature>) {
         new.retain(|signature| !self.signed.contains(&signature.keyid));
         let names: BTreeSet<Digest> = new.iter().map(|signature| signature.keyid).collect();

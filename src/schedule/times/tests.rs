@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::schedule::DstNote;
 
-/// Zones whose clocks change in every way: by an hour, by half an hour, at midnight, around a fast, in the south, never.
+/// Zones whose clocks change in every way: by an hour, by half an hour, at midnight, around a fast, in the south,
+/// never.
 const ZONES: &[&str] = &[
     "UTC",
     "Europe/Berlin",
@@ -133,8 +134,8 @@ fn marks_say_what_the_clocks_did() {
     assert_eq!(marks("0 * * * *", "2027-03-28T00:30:00Z", 2), ["02:00 does not exist that day", ""]);
 }
 
-/// Every second of a day that a line of one to three times names, by going through the minutes of the calendar one by one:
-/// nothing of what is tested, and none of the crate.
+/// Every second of a day that a line of one to three times names, by going through the minutes of the calendar one by
+/// one: nothing of what is tested, and none of the crate.
 fn by_minutes(hours: &BTreeSet<u32>, minutes: &BTreeSet<u32>, zone: Zone, from: i64, to: i64) -> Vec<i64> {
     let every_hour = hours.len() == 24;
     let mut due = BTreeSet::new();
@@ -223,8 +224,8 @@ proptest! {
     }
 }
 
-/// Every run of three years in every zone: none lost, none twice, no gap longer than a day and an hour, and every moment is
-/// shown by the clocks as the line says, or ends a gap of the clocks.
+/// Every run of three years in every zone: none lost, none twice, no gap longer than a day and an hour, and every
+/// moment is shown by the clocks as the line says, or ends a gap of the clocks.
 #[test]
 fn a_nightly_job_of_three_years_loses_no_night() {
     for zone in ZONES {

@@ -114,7 +114,7 @@ fn same(rows: &mut Rows, name: &str) {
     );
 }
 
-/// Takes what is listed and keeps nothing. What may not be listed is told under the rights.
+/// Discards what is listed. Missing rights to list are reported under the rights.
 struct ListingProbe;
 
 impl Sink for ListingProbe {
@@ -159,8 +159,8 @@ fn rights(rows: &mut Rows, action: &'static str, words: &str, host: &HostPurpose
     }
 }
 
-/// The instance id at the head of a host name: `ID.eu-de…` and `ID.private.eu-de…` are one. A plain address, whose first
-/// part says nothing, is taken whole.
+/// The instance id at the head of a host name: `ID.eu-de…` and `ID.private.eu-de…` are one. A plain address, whose
+/// first part says nothing, is taken whole.
 fn instance_of(url: &str) -> String {
     let host = url.split_once("://").map_or(url, |(_, rest)| rest).trim_end_matches('/');
     match host.split_once('.') {

@@ -94,7 +94,7 @@ fn value<'j>(job: &'j JobConfig, flag: &str) -> Option<&'j str> {
     after.or_else(|| job.args.iter().find_map(|arg| arg.strip_prefix(flag)?.strip_prefix('=')))
 }
 
-/// Whether its recovery identity needs a passphrase, which only a person at a terminal can give.
+/// Returns true if its recovery identity needs a passphrase, which only a person at a terminal can give.
 fn asks(settings: &Settings, job: &JobConfig) -> bool {
     let file = value(job, "--identity")
         .map(PathBuf::from)

@@ -32,8 +32,8 @@ use crate::job::{RunFacts, RunResult};
 
 /// Checks everything that a backup or a restore needs: keys, repository, instances, rights, schedule. Changes nothing.
 ///
-/// Which of the two is told by the configuration: a source means that this host backs up, a standby that it restores.
-/// Every line that is not good says how to mend it.
+/// The configuration decides which: with a source this host backs up, with a standby it restores. Every finding names
+/// its fix.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The exit code is that of the first line that is bad; warnings do not change it.

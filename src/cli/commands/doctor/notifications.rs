@@ -1,4 +1,4 @@
-//! Who is told, and whether it would get through: notifications, hooks, the audit trail.
+//! Whether notifications, hooks and the audit trail would work.
 
 use std::path::{Path, PathBuf};
 

@@ -35,7 +35,7 @@ impl HostPurpose {
         Self { collects, backup_job: job("backup"), restores, roles }
     }
 
-    /// Whether anything that it does is signed.
+    /// Returns true if anything that it does is signed.
     pub(super) fn signs(&self) -> bool {
         !self.roles.is_empty()
     }

@@ -305,7 +305,7 @@ async fn protection(rows: &mut Rows, settings: &Settings, repository: &Repositor
     }
 }
 
-/// Whether the trust policy lets this host's key do what this host is to do.
+/// Checks that the trust policy lets this host's key do what this host is to do.
 fn roles(rows: &mut Rows, ledger: &Ledger, key: Digest, host: &HostPurpose) {
     for (role, why) in &host.roles {
         let what = "role";

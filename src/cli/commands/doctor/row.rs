@@ -20,7 +20,7 @@ pub(super) enum CheckResult {
 /// One check.
 #[derive(Debug, Serialize)]
 pub(super) struct CheckRow {
-    /// The heading that it stands under.
+    /// Its heading.
     pub(super) group: &'static str,
     /// What was looked at.
     pub(super) what: &'static str,
@@ -28,7 +28,7 @@ pub(super) struct CheckRow {
     pub(super) verdict: CheckResult,
     /// What was found.
     pub(super) found: String,
-    /// How to mend it: there for every row that is not good.
+    /// How to fix it; present in every row that is not good.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) hint: Option<String>,
     /// The exit code of a bad row; 0 for every other.
@@ -53,12 +53,12 @@ impl Rows {
         self.add(what, CheckResult::Good, found.into(), None, FailureKind::Failed);
     }
 
-    /// Works, and could hurt one day; `mend` says what to do.
+    /// Works, but may cause trouble one day; `mend` is the fix.
     pub(super) fn warning(&mut self, what: &'static str, found: impl Into<String>, mend: impl Into<String>) {
         self.add(what, CheckResult::Warning, found.into(), Some(mend.into()), FailureKind::Failed);
     }
 
-    /// Will fail, with the exit code of `kind`; `mend` says what to do.
+    /// Will fail, with the exit code of `kind`; `mend` is the fix.
     pub(super) fn bad(
         &mut self,
         what: &'static str,
@@ -69,7 +69,7 @@ impl Rows {
         self.add(what, CheckResult::Bad, found.into(), Some(mend.into()), kind);
     }
 
-    /// Takes a failure; `mend` is what to do where the failure itself does not say.
+    /// Adds a failure; `mend` is the fix if the failure itself has no hint.
     pub(super) fn failed(&mut self, what: &'static str, failure: &Failure, mend: &str) {
         let mend = failure.hint().unwrap_or(mend).to_owned();
         self.bad(what, failure.kind(), failure.chain().join(": "), mend);

@@ -56,7 +56,7 @@ fn next(rows: &mut Rows, job: &JobConfig, now: Timestamp) {
     }
 }
 
-/// Whether daemons can agree over leases there: tried with an object that is made and deleted again.
+/// Checks that daemons can agree over leases there: tried with an object that is made and deleted again.
 async fn leases(rows: &mut Rows, settings: &Settings, limit: Limit) {
     let (what, mend) = (
         "leases",
@@ -84,7 +84,7 @@ async fn leases(rows: &mut Rows, settings: &Settings, limit: Limit) {
     }
 }
 
-/// Whether the jobs of a kind run often enough for an objective, with the jitter that each run may have.
+/// Checks that the jobs of a kind run often enough for an objective, with the jitter that each run may have.
 fn interval(rows: &mut Rows, jobs: &[&JobConfig], kind: &str, objective: Option<Duration>, key: &str, now: Timestamp) {
     let Some(objective) = objective else { return };
     let gap = |job: &&JobConfig| Some(job.schedule.interval(now)? + job.jitter);

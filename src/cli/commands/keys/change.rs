@@ -18,8 +18,8 @@ use crate::format::{Entry, EntryRef, Policy, SigningRole};
 use crate::model::Digest;
 use crate::repository::ledger::Ledger;
 
-/// Adds a key: from the new version of the trust policy on it may sign what its roles allow. A key keeps its roles; another
-/// right is another key.
+/// Adds a key, which may then sign what its roles allow. The roles of a key cannot be changed; other roles need another
+/// key.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Roles: collector (backs up), verifier (records checks), restorer (records restores and drills), reaper (forgets, holds and \
@@ -44,9 +44,9 @@ pub(in crate::cli) struct AddArguments {
     signing: Signing,
 }
 
-/// Ends a key that is no longer used: what it signed until now counts, nothing later does. It cannot be added again.
+/// Retires a key: its entries up to now stay valid, later ones do not. A retired key cannot be added again.
 ///
-/// A custodian's key is removed. `keyhaven trust propose` changes how many must sign.
+/// Removes the key of a custodian. `keyhaven trust propose` changes the threshold.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -58,7 +58,8 @@ pub(in crate::cli) struct RetireArguments {
     signing: Signing,
 }
 
-/// Ends a compromised key, or moves the end of one that has ended: only what it signed up to its last good entry counts.
+/// Revokes a compromised key, or changes the end of one that has ended: only its entries up to its last good one stay
+/// valid.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Without --last-good nothing that the key ever signed counts: of a collector, every snapshot that it made.

@@ -11,10 +11,10 @@ use crate::cli::outcome::CommandOutcome;
 use crate::crypto::SigningKey;
 use crate::model::Digest;
 
-/// Makes a signing key for another host: one that verifies, restores or forgets, or a second collector.
+/// Creates a signing key for another host: one that verifies, restores or forgets, or a second collector.
 ///
-/// Run it on that host: the secret file stays there, and only the public one travels. The key may sign nothing until
-/// custodians add it with `keyhaven keys add`.
+/// Run it on that host: the secret file stays there, and only the public file is passed on. The key may sign nothing
+/// until custodians add it with `keyhaven keys add`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

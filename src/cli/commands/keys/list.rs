@@ -22,7 +22,7 @@ struct KeyRow {
     /// Of an ended key, the entries up to which what it signed counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<Vec<EntryRef>>,
-    /// Whether it is this host's own.
+    /// True if it is this host's own.
     own: bool,
 }
 

@@ -18,10 +18,10 @@ use crate::job::plan_file::PlanFile as _;
 use crate::job::restore::Selector;
 use crate::provider::ibm::Client;
 
-/// How long to wait before looking what became of a request that got no answer.
+/// Wait before the result of a request without an answer is looked up.
 const SETTLE: Duration = Duration::from_secs(2);
 
-/// Turn on what a restore held back
+/// Turn on rotation that a restore held back
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum Command {
     /// Say what would be turned on, and what would rotate at once; changes nothing
@@ -30,11 +30,11 @@ pub(in crate::cli) enum Command {
     Apply(ApplyArguments),
 }
 
-/// Says what would be turned on when the standby has become the primary. Changes nothing.
+/// Shows which rotations would be turned on once the standby is the primary. Changes nothing.
 ///
-/// A restore holds rotation back, because two instances that rotate one credential break each other. What was held back
-/// stands in the marks of the restored secrets, so neither the repository nor a recovery key is needed here. The old
-/// primary ([source]) is asked whether it still rotates the same.
+/// A restore holds rotation back, because two instances that rotate one credential break each other. The held-back
+/// policies are in the marks of the restored secrets, so this needs neither the repository nor a recovery key. Asks the
+/// old primary ([source]) whether it still rotates the same secrets.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Exit code 15 means that there is something to turn on, 0 that there is nothing.
@@ -53,10 +53,10 @@ pub(in crate::cli) struct ActivatePlanArguments {
     primary: PrimaryArguments,
 }
 
-/// Turns on what a plan says, and takes it out of the marks: one request a secret.
+/// Applies a saved plan: turns rotation on and removes it from the marks, with one request per secret.
 ///
-/// Can be stopped at any moment and run again with the same plan. Changes nothing unless the old primary has said that it
-/// rotates none of these secrets, or --source-is-dead says that it need not be asked.
+/// Can be stopped at any time and run again with the same plan. Changes nothing unless the old primary reports that it
+/// rotates none of these secrets, or --source-is-dead is given.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Exit code 16 means that the old primary still rotates the same, or that a secret has moved since the plan was made; 17 that
@@ -72,7 +72,7 @@ pub(in crate::cli) struct ApplyArguments {
     primary: PrimaryArguments,
 }
 
-/// What is known of the old primary.
+/// Information about the old primary.
 #[derive(Debug, Clone, clap::Args)]
 struct PrimaryArguments {
     /// Do not ask the old primary: it is gone, or nobody uses its values any more. Should it come back and rotate, it

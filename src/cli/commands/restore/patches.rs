@@ -10,11 +10,11 @@ use crate::job::restore::IdMap;
 use crate::job::restore::idmap::external_secrets::{Name, Patches, patches};
 use crate::model::FailureKind;
 
-/// Prints what makes ExternalSecret objects refer to the standby: one `kubectl patch` line an object.
+/// Prints `kubectl patch` commands, one per object, that make ExternalSecret objects refer to the standby.
 ///
-/// Talks to no cluster and to no instance. Every patch tests what it replaces, so an object that has changed since is left
-/// alone, and running the lines twice changes nothing. References by name (GROUP/TYPE/NAME) stay as they are, unless group,
-/// type or name is another one in the standby.
+/// Contacts no cluster and no instance. Every patch tests what it replaces, so it leaves an object alone that has
+/// changed since, and can run twice. References by name (GROUP/TYPE/NAME) do not change unless group, type or name
+/// differs in the standby.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Exit code 3 means that a reference by id is not in the id map, or that an object is made by another one and has to be

@@ -28,8 +28,9 @@ use crate::repository::lease::Leases;
 /// What belongs to the daemon and its service manager alone.
 const HIDDEN: &[&str] = &["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
 
-/// Prepares the settings of all instances, so that an error in them shows before any is used. `text` is that of their file:
-/// every job reads it in place of the file. Reads files and may wait for a lock: not for the thread of the run loop.
+/// Prepares the settings of all instances, so that an error in them shows before any is used. `text` is that of their
+/// file: every job reads it in place of the file. Reads files and may wait for a lock: not for the thread of the run
+/// loop.
 pub(super) fn load(
     app: &App,
     settings: &[Settings],

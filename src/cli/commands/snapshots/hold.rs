@@ -19,10 +19,10 @@ use crate::repository::EntryWriter;
 use crate::repository::find::SnapshotQuery;
 use crate::repository::ledger::SnapshotState;
 
-/// Signs that a snapshot is kept whatever the retention policy says, or no longer.
+/// Holds a snapshot, whatever the retention policy says, or releases it.
 ///
-/// A reaper's key, this host's own by default, signs an entry of the ledger. A custodian's key, or --propose, changes the
-/// trust policy instead: no reaper can release that.
+/// A reaper's key, by default this host's own, signs an entry of the ledger. A custodian's key, or --propose, changes
+/// the trust policy instead: no reaper can release that hold.
 #[derive(Debug, clap::Args)]
 pub(super) struct HoldArguments {
     /// The snapshot: a sequence number or the start of its digest
@@ -111,7 +111,7 @@ fn check(found: &OpenedSnapshot, hold: bool) -> Result<(), Failure> {
 #[derive(Serialize)]
 struct HoldReport {
     snapshot: Digest,
-    /// Whether it is held from now on; else it is released.
+    /// True if it is held from now on; else it is released.
     held: bool,
     /// The entry that says so, and its sequence.
     entry: Digest,

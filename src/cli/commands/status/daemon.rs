@@ -19,7 +19,7 @@ const LARGEST: u64 = 4096;
 pub(super) struct DaemonStatus {
     /// Where it listens by the configuration.
     pub(super) listen: String,
-    /// Whether it answers.
+    /// True if it answers.
     pub(super) answers: bool,
     /// What it says of itself, or why there is no answer.
     pub(super) says: String,

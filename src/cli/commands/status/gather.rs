@@ -28,7 +28,7 @@ const SOON_DAYS: i64 = 30;
 pub(super) struct InstanceStatus {
     /// Its name in the configuration; empty where there is only one.
     pub(super) instance: String,
-    /// Whether it is stale.
+    /// True if it is stale.
     pub(super) stale: bool,
     /// Why, in words.
     pub(super) reasons: Vec<String>,
@@ -36,7 +36,7 @@ pub(super) struct InstanceStatus {
     pub(super) place: Option<String>,
     /// What makes the trust in the repository doubtful.
     pub(super) memory: MemoryReport,
-    /// How the repository stands; `None` when it cannot be read.
+    /// State of the repository; `None` if it cannot be read.
     pub(super) status: Option<Status>,
     /// Why the repository cannot be read.
     pub(super) unreadable: Option<String>,
@@ -71,7 +71,7 @@ pub(super) struct JobStatus {
 #[derive(Debug, Serialize)]
 pub(super) struct RunStatus {
     pub(super) ended: Timestamp,
-    /// Whether it did everything.
+    /// True if it did everything.
     pub(super) good: bool,
     /// Problems or differences that it found.
     pub(super) problems: Option<u64>,

@@ -13,10 +13,10 @@ use crate::cli::outcome::CommandOutcome;
 use crate::cli::run_hooks;
 use crate::model::FailureKind;
 
-/// Shows how the backups stand: last backup, last verification, recovery point, next runs, standby, what is about to end.
+/// Shows the state of the backups: last backup, last verification, recovery point, next runs, standby, expiring items.
 ///
-/// Read access to the repository and its id are enough; a catalogue key adds what is about to expire. What cannot be
-/// reached is said on its line.
+/// Needs only read access to the repository and its id; a catalogue key adds expiring items. Each line reports what
+/// cannot be reached.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Exit code 14 means stale: the recovery point objective is missed, the last verification is too old (objectives.rpo and \
@@ -31,7 +31,7 @@ pub(in crate::cli) struct Arguments {}
 /// Several instances at once.
 #[derive(Serialize)]
 struct StatusReport<'a> {
-    /// Whether one of them is stale.
+    /// True if one of them is stale.
     stale: bool,
     instances: &'a [InstanceStatus],
 }

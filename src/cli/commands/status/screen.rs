@@ -344,7 +344,7 @@ mod tests {
         let now = Timestamp::from_millis(1_790_000_000_000);
         let run = RunStatus { ended: now.plus_millis(-900_000), good: false, problems: None };
         assert_eq!(ended(&run, Some(now)), "not good 15 min ago");
-        // With a name such as `verify-payload` it stands on one line.
+        // With a name such as `verify-payload` it fits on one line.
         let line = format!("{:18}{}  {}; last {}", "", text::time(now), "n".repeat(14), ended(&run, Some(now)));
         assert!(line.chars().count() <= 80, "{line}");
         assert!(ended(&run, None).starts_with("not good, 2026-"), "the repository did not say what time it is");

@@ -14,8 +14,8 @@ use crate::cli::app::App;
 use crate::cli::failure::Failure;
 use crate::cli::outcome::CommandOutcome;
 
-/// What to do with the trust policy: the versioned document, signed by the custodians, that says who may sign what and whom
-/// backups are sealed to.
+/// A command about the trust policy: the versioned document, signed by the custodians, that defines who may sign what
+/// and who can open backups.
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum Command {
     /// Show the trust policy in force

@@ -10,10 +10,10 @@ use crate::crypto::Identities;
 use crate::format::RepositoryId;
 use crate::repository::trust::Pin;
 
-/// Writes repository id and trust policy into a recovery identity file, as comment lines: with them, the file and read access
-/// to the bucket are all that a new machine needs.
+/// Writes the repository id and the trust policy into a recovery identity file, as comment lines, so that a new machine
+/// needs only this file and read access to the bucket.
 ///
-/// The file is replaced as a whole; a protected one is opened with its passphrase and protected with it again. With
+/// Replaces the whole file. Opens a protected file with its passphrase and protects it with the same one again. With
 /// `--policy FILE` no bucket is needed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

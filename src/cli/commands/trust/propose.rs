@@ -12,11 +12,11 @@ use crate::config::value::{Period, parse_flag};
 use crate::crypto::digest::sha256;
 use crate::repository::recover_md;
 
-/// Writes a proposal of the next version of the trust policy. The everyday changes have commands of their own: `keys add`,
+/// Writes a proposal for the next version of the trust policy. Common changes have their own commands: `keys add`,
 /// `keys retire`, `keys revoke`, `recipients add`, `recipients remove`, `snapshots accept`.
 ///
-/// In a fork the proposal follows all branches, which ends the fork once custodians of all of them have signed it. Without
-/// any change it only gives every custodian the occasion to sign.
+/// In a fork the proposal follows all branches, and ends the fork once custodians of all of them have signed it.
+/// Without changes it lets every custodian sign once.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

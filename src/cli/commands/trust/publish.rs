@@ -10,10 +10,10 @@ use crate::cli::trust::screen;
 use crate::cli::trust::session::Session;
 use crate::model::FailureKind;
 
-/// Publishes a proposal that enough custodians have signed. The signatures of several copies are put together. Prints the
-/// new pin and writes a new recovery sheet. Earlier versions that the bucket lacks are put back.
+/// Publishes a proposal that enough custodians have signed. Combines the signatures of several copies. Prints the new
+/// pin and writes a new recovery sheet. Puts earlier versions back that the bucket lacks.
 ///
-/// Refused when it would make a fork: when another version is in force that the proposal does not follow.
+/// Refuses a proposal that would create a fork, because it does not follow the version in force.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

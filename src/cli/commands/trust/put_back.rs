@@ -13,11 +13,11 @@ use crate::format::PolicyRef;
 use crate::model::FailureKind;
 use crate::repository::RecoverMd;
 
-/// Puts back what the bucket lacks of the trust policy in force: versions that this host or an entry has, and RECOVER.md.
+/// Puts back missing parts of the trust policy in force: versions that this host or an entry has, and RECOVER.md.
 ///
-/// Nothing is signed and nothing changes: only what the policy in force names by digest is written. The text of this
-/// version of keyhaven is known; another RECOVER.md, which the custodians chose, is given as a file. Every `backup` and
-/// `trust publish` does the same.
+/// Signs nothing and changes nothing: writes only what the policy in force names by digest. If the custodians chose
+/// another RECOVER.md than that of this version of keyhaven, pass it as a file. Every `backup` and `trust publish` does
+/// the same.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -34,7 +34,7 @@ struct Done {
     schema: &'static str,
     /// Versions of the trust policy that were put back.
     policies: Vec<PolicyRef>,
-    /// Whether `RECOVER.md` was put back.
+    /// True if `RECOVER.md` was put back.
     recover_md: bool,
     /// What is still wrong.
     notes: Vec<String>,

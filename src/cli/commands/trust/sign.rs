@@ -15,8 +15,8 @@ use crate::format::{PolicyRef, RepositoryId};
 
 /// Shows every change of a proposal in words, asks, and adds a custodian's signature to the file. Needs no bucket.
 ///
-/// Everything is measured from version 1, or from the pin at hand (`--policy`, repository.policy): what is in between in the
-/// file must be signed. Compare the repository id with the one on the recovery sheet.
+/// Everything is measured from version 1, or from the pin at hand (`--policy`, repository.policy): what is in between
+/// in the file must be signed. Compare the repository id with the one on the recovery sheet.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -48,7 +48,7 @@ struct SignReport<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     signers: Vec<Signers>,
-    /// Whether enough custodians have signed.
+    /// True if enough custodians have signed.
     complete: bool,
     proposal: PathBuf,
 }

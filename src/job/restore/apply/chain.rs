@@ -82,8 +82,7 @@ impl<'p> Chain<'p> {
                 format!("; its locks {} were taken off for this and are still off", unlocked.join(", "))
             }
             Some(Action::Delete { .. }) => {
-                "; what the standby had of it was deleted for this, and it is without it until the same plan is applied \
-                 again"
+                "; the standby's item was deleted for this; apply the same plan again to create its replacement"
                     .to_owned()
             }
             _ => String::new(),

@@ -153,7 +153,7 @@ impl ApplyRun<'_> {
         self.observe(chain, entry).await?;
         match chain.known.as_ref().filter(|known| known.view.pending) {
             Some(_) => Err(Halt::Waiting(
-                "the standby is still issuing it; its locks come when the same plan is applied again".to_owned(),
+                "the standby is still issuing it; apply the same plan again to add its locks".to_owned(),
             )),
             None => Ok(()),
         }

@@ -59,8 +59,8 @@ impl ApplyRun<'_> {
             _ => {
                 let pem = request.to_owned();
                 self.ask(SigningRequest { key: entry.item.key.clone(), name: name.clone(), pem });
-                let why = "it waits for a signed certificate: have its request signed as that of an authority, then apply \
-                           the same plan with the certificate";
+                let why = "waiting for a signed certificate: have the request signed as a CA certificate, then apply \
+                           the same plan with it";
                 Err(Halt::Waiting(why.to_owned()))
             }
         }

@@ -272,7 +272,7 @@ fn one(
         _ => None,
     };
     let Some(spec) = spec else {
-        return Err(object(place, "is no ExternalSecret and no ClusterExternalSecret of external-secrets.io"));
+        return Err(object(place, "is neither an ExternalSecret nor a ClusterExternalSecret of external-secrets.io"));
     };
     let name = name(value, kind, place)?;
     let mut patch = Vec::new();

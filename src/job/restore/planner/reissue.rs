@@ -28,10 +28,10 @@ pub fn reissue(
 
 fn created(view: &RestoreItem, goal: &Goal, context: &SecretContext<'_>) -> PlannedItem {
     let mut outcome = PlannedItem::default();
-    outcome.notes.push("the standby issues a new one: whoever uses it must be given that".to_owned());
+    outcome.notes.push("the standby issues a new credential; give it to its users".to_owned());
     let rotates = view.rotation.is_some() && context.options.allow_rotation;
     if view.rotation.is_some() && !rotates {
-        outcome.notes.push("it rotates by itself in the source; in the standby that is held back".to_owned());
+        outcome.notes.push("it rotates automatically in the source; rotation is held back in the standby".to_owned());
     }
     let mark = mark(view, goal, 1, rotates, context);
     let Some(version) = goal.versions.last() else { return outcome };

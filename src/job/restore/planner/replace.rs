@@ -33,7 +33,7 @@ pub fn replaced(view: &RestoreItem, known: &StandbyItem, phase: Phase, created: 
         }
     }
     for (version, names) in locked {
-        remove_locks(&mut chain, phase, &version, &names, "a locked version lets its secret not be deleted");
+        remove_locks(&mut chain, phase, &version, &names, "a secret with a locked version cannot be deleted");
     }
     let action = Action::Delete { key: known.view.key.clone() };
     chain.step(phase, action, format!("to be replaced: {why}"), |state| *state = ItemState::default());

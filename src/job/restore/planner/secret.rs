@@ -10,7 +10,8 @@ use crate::model::{Digest, Item, Slot, Timestamp};
 use crate::provider::{Action, Phase, RestoreItem, RestoreLock, RestoreMark, RestoreVersion};
 
 /// Note for a secret that only the id map records.
-const NO_ROOM_FOR_MARK: &str = "no room for the restore mark in its custom metadata (10 KB limit, or the key is taken); only the id map records it";
+const NO_ROOM_FOR_MARK: &str = "no room for the restore mark in its custom metadata (10 KB limit, or the key is \
+                                taken); only the id map records it";
 
 /// Reason of a metadata patch that changes more than the restore mark.
 pub const METADATA_DIFFERS: &str = "its metadata differs";
@@ -64,7 +65,8 @@ fn withheld(item: &Item) -> Option<String> {
     let cut = item.payloads.iter().any(|pointer| pointer.version.as_str() == Slot::WITHHELD);
     cut.then(|| {
         format!(
-            "its metadata holds members that are secret by their name (such as `private_key`); they lie in the pack and \
+            "its metadata holds members that are secret by their name (such as `private_key`); they lie in the pack \
+             and \
              are not put back: keyhaven get {} --version-id {} --reveal",
             item.key,
             Slot::WITHHELD
@@ -203,7 +205,8 @@ fn changed(
     let adds = versions_to_add(goal, known, context.options.on_conflict)?;
     if known.fixed_differs && !adds.is_empty() {
         return Err(
-            "the user name differs and cannot be changed after creation; rename or delete the secret in the standby, then \
+            "the user name differs and cannot be changed after creation; rename or delete the secret in the standby, \
+             then \
              make a new plan"
                 .to_owned(),
         );
@@ -218,7 +221,7 @@ fn changed(
             removed.extend(unlock(&mut chain, goal, &previous, context)?);
             if let Some(own) = previous.strip_prefix("own:") {
                 outcome.notes.push(format!(
-                    "its version {own} in the standby, which is none of this backup, loses its payload to the next one"
+                    "its standby version {own}, which is not from this backup, loses its payload to the new version"
                 ));
             }
         }
@@ -239,7 +242,7 @@ fn changed(
         let here = |version: &&RestoreVersion| bearing.contains(&version_name(Some(&version.id), ""));
         for version in goal.versions.iter().filter(|version| !here(version)) {
             outcome.losses.push(format!(
-                "its previous version {} is not in the standby and cannot come behind the current one",
+                "its previous version {} is missing in the standby and cannot be added before the current one",
                 version.id
             ));
         }
@@ -288,7 +291,7 @@ fn versions_to_add<'a>(
         // Add only the newest, so that the standby's own version remains as the previous one.
         None if on_conflict == OnConflict::NewVersion => Ok(vec![newest]),
         None => Err(format!(
-            "its current version {} in the standby is none of this backup; overwrite it, or leave it out",
+            "its current version {} in the standby is not from this backup; overwrite it, or exclude it",
             current.id
         )),
     }
@@ -305,11 +308,11 @@ fn unlock(chain: &mut Chain, goal: &Goal, version: &str, context: &SecretContext
     let theirs = names.iter().find(|name| !goal.locks.iter().any(|lock| lock.name == **name));
     if let Some(name) = theirs.filter(|_| context.options.on_conflict != OnConflict::NewVersion) {
         return Err(format!(
-            "its previous version is locked by {name}, which the snapshot does not know, and no version can follow; \
-             take the lock off in the standby, or overwrite"
+            "its previous version has the lock {name}, which is not in the snapshot and blocks new versions; remove \
+             the lock in the standby, or overwrite"
         ));
     }
-    remove_locks(chain, context.phase, version, &names, "a locked previous version lets no version follow");
+    remove_locks(chain, context.phase, version, &names, "a locked previous version blocks new versions");
     Ok(names)
 }
 

@@ -7,13 +7,13 @@ use crate::model::{ItemKey, Treatment};
 #[non_exhaustive]
 pub enum PolicyError {
     /// The policy selects nothing.
-    #[error("{what} selects nothing in the snapshot; mend its `select`, or take it out of the configuration")]
+    #[error("{what} selects nothing in the snapshot; fix its `select`, or remove it")]
     Idle {
         /// The rule, override or transform, with its number from 1.
         what: String,
     },
     /// The transform selects items and finds nothing to rewrite in them.
-    #[error("{what} finds nothing to rewrite in what it selects; mend its `from`, or take it out of the configuration")]
+    #[error("{what} rewrites nothing in the selected items; fix its `from`, or remove it")]
     Nothing {
         /// The transform, with its number from 1.
         what: String,
@@ -37,8 +37,7 @@ pub enum PolicyError {
     },
     /// No selected item can have the member.
     #[error(
-        "{what} sets `{member}`, which nothing that it selects can have (such as {item_type}); mend its name or its \
-         `select`"
+        "{what} sets `{member}`, which no selected item accepts (for example {item_type}); fix the name or the `select`"
     )]
     Member {
         /// The override, with its number from 1.

@@ -31,7 +31,7 @@ pub(in crate::job::restore) fn collisions(
             let others: Vec<String> = entries.iter().filter(meets).map(|other| other.origin.in_words()).collect();
             if !others.is_empty() {
                 let why = format!(
-                    "it would meet {} as {item_type} `{name}` in the standby; give one of them another name with a rule \
+                    "name collision with {} as {item_type} `{name}` in the standby; rename one of them with a rule \
                      (`[[rules]]`, `name`)",
                     others.join(", ")
                 );
@@ -43,7 +43,7 @@ pub(in crate::job::restore) fn collisions(
         if entry.view.name != entry.origin.name
             && let Some(why) = writer.refused_name(entry.item.key.kind(), &entry.view.name)
         {
-            let why = format!("the provider takes no `{}` as its name: {why}", entry.view.name);
+            let why = format!("the provider rejects the name `{}`: {why}", entry.view.name);
             found.entry(entry.item.key.clone()).or_insert(why);
         }
     }

@@ -178,7 +178,7 @@ impl Chosen {
             self.treatment = treatment;
         } else {
             let instead = self.treatment;
-            self.notes.push(format!("as it is now it cannot be `{treatment}`; it is `{instead}` instead"));
+            self.notes.push(format!("its current state does not allow `{treatment}`; using `{instead}`"));
         }
     }
 }

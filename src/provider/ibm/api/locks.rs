@@ -48,8 +48,8 @@ impl Client {
     /// `GET /secrets/{id}/locks`: the locks of a secret with their attributes, sorted by name.
     ///
     /// # Errors
-    /// As every call; [`InstanceError::Gone`] when there is no such secret, [`InstanceError::Incomplete`] when the pages
-    /// do not add up, [`InstanceError::Moved`] when locks came or went meanwhile.
+    /// As every call; [`InstanceError::Gone`] when there is no such secret, [`InstanceError::Incomplete`] when the
+    /// pages do not add up, [`InstanceError::Moved`] when locks came or went meanwhile.
     pub async fn locks(&self, secret: &str) -> Result<Vec<JsonObject>, InstanceError> {
         let (rows, _, _) = self.lock_rows(secret).await?;
         Ok(rows.iter().filter_map(|row| JsonObject::parse(row).ok()).collect())
@@ -82,8 +82,8 @@ impl Client {
         Ok((all, cuts, at))
     }
 
-    /// `POST /secrets/{id}/locks_bulk` or, with a version, `…/versions/{version}/locks_bulk`; `body` has `locks`, a list
-    /// of `name`, `description`, `attributes`. The mode is the provider's default, which removes nothing.
+    /// `POST /secrets/{id}/locks_bulk` or, with a version, `…/versions/{version}/locks_bulk`; `body` has `locks`, a
+    /// list of `name`, `description`, `attributes`. The mode is the provider's default, which removes nothing.
     ///
     /// # Errors
     /// As every call; [`InstanceError::Unanswered`] when it may have been done.

@@ -1,7 +1,7 @@
 //! One method an endpoint, on [`Client`](super::Client). Answers are kept whole, split into metadata and payload.
 //!
-//! There is no call that gives a payload for a bare id or a name: see [`SafeToRead`](super::SafeToRead). Nothing sends a
-//! lock mode, because two of the three remove the payload of a previous version.
+//! There is no call that gives a payload for a bare id or a name: see [`SafeToRead`](super::SafeToRead). Nothing sends
+//! a lock mode, because two of the three remove the payload of a previous version.
 
 mod configurations;
 mod groups;
@@ -39,7 +39,7 @@ pub enum Which<'a> {
 }
 
 impl<'a> Which<'a> {
-    /// As it stands in a path.
+    /// Its form in a path.
     #[must_use]
     pub fn as_str(self) -> &'a str {
         match self {

@@ -94,12 +94,12 @@ impl<'a> Pages<'a> {
         self.sorted(by)
     }
 
-    /// Whether the total stayed the same and every row came exactly once.
+    /// Returns true if the total stayed the same and every row came exactly once.
     pub(in crate::provider::ibm) fn steady(&self) -> bool {
         self.steady && self.total == Some(self.taken)
     }
 
-    /// Whether the total stayed the same up to here.
+    /// Returns true if the total stayed the same up to here.
     pub(in crate::provider::ibm) fn steady_so_far(&self) -> bool {
         self.steady
     }
@@ -127,8 +127,8 @@ impl<'a> Pages<'a> {
 
     /// The next page; `None` when the list is complete.
     ///
-    /// Rows are asked for by offset, so a secret that is created or deleted meanwhile shifts those behind it. That moves
-    /// the total, which makes the list unsteady; whatever else does not add up is an error.
+    /// Rows are asked for by offset, so a secret that is created or deleted meanwhile shifts those behind it. That
+    /// moves the total, which makes the list unsteady; whatever else does not add up is an error.
     pub(in crate::provider::ibm) async fn next(&mut self) -> Result<Option<RowPage>, InstanceError> {
         if self.done {
             return Ok(None);

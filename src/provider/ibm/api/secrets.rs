@@ -42,7 +42,7 @@ impl Client {
         Pages::new(self, "list the secrets", &[SECRETS], SECRETS, 1_000).rising("id")
     }
 
-    /// Whether the payload of a secret may be read, from its row.
+    /// Checks that the payload of a secret may be read, from its row.
     ///
     /// # Errors
     /// As [`SafeToRead::new`], with the types that the settings vouch for.

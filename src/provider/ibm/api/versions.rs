@@ -14,8 +14,8 @@ impl Client {
     /// `GET /secrets/{id}/versions`: the metadata of all versions (at most 50); the list has no pages.
     ///
     /// # Errors
-    /// As every call; [`InstanceError::Gone`] when there is no such secret, [`InstanceError::Incomplete`] when the total
-    /// is not the number of rows.
+    /// As every call; [`InstanceError::Gone`] when there is no such secret, [`InstanceError::Incomplete`] when the
+    /// total is not the number of rows.
     pub async fn versions(&self, secret: &str) -> Result<Vec<Split>, InstanceError> {
         let (answer, rows) = self.version_rows(secret).await?;
         rows.iter().map(|row| answer.split_text(row, Family::Secret)).collect()

@@ -27,7 +27,7 @@ pub(in crate::provider::ibm) fn assess(item: &Item, now: Option<Timestamp>) -> A
     }
 }
 
-/// Whether the source holds a value of a secret: not before it has one, nor after the service has destroyed it.
+/// Returns true if the source holds a value of a secret: not before it has one, nor after the service has destroyed it.
 fn has_value(item: &Item) -> bool {
     let row = item.doc(ROW).unwrap_or_default();
     !matches!(row.u64("state"), Some(PRE_ACTIVATION | DESTROYED)) && row.u64("versions_total") != Some(0)

@@ -9,7 +9,8 @@ use crate::provider::ibm::docs::VALUE;
 
 /// The end of an item: `expiration_date` of a secret's row, and of an authority's row or value.
 ///
-/// A destroyed secret has none any more, and an IAM credential whose API key is minted with each read has none of its own.
+/// A destroyed secret has none any more, and an IAM credential whose API key is minted with each read has none of its
+/// own.
 pub(in crate::provider::ibm) fn expiry(item: &Item) -> Option<Expiry> {
     let row = item.doc(ROW).unwrap_or_default();
     match item.key.kind() {

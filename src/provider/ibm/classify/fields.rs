@@ -69,7 +69,7 @@ pub enum AnswerShape<'a> {
 }
 
 impl AnswerShape<'_> {
-    /// Whether the provider's published list has the type.
+    /// Returns true if the provider's published list has the type.
     #[must_use]
     pub fn is_known(&self) -> bool {
         match self {
@@ -79,7 +79,7 @@ impl AnswerShape<'_> {
         }
     }
 
-    /// Whether the member `name`, `depth` objects below the top, is secret.
+    /// Returns true if the member `name`, `depth` objects below the top, is secret.
     ///
     /// Of a type that is not known, every member that is a payload of any known type is, at any depth, and every one
     /// whose name ends like that of a secret: better a field too many in the pack than a secret in a catalogue.

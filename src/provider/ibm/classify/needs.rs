@@ -1,4 +1,4 @@
-//! What an item needs that stands outside the API: authorizations, other services, policies.
+//! Needs of an item outside the API: authorizations, other services, policies.
 
 use crate::model::json::JsonObject;
 use crate::model::{Item, ItemKind, Slot};

@@ -108,12 +108,12 @@ fn configuration(item: &Item, payloads: &[Slot]) -> Judgement {
     }
 }
 
-/// Whether the key lies in an HSM of the customer's.
+/// Returns true if the key lies in an HSM of the customer's.
 pub(super) fn in_hsm(value: Option<&JsonObject>) -> bool {
     value.is_some_and(|value| value.object("crypto_key").is_some_and(|key| !key.is_empty()))
 }
 
-/// Whether the newest payload that was read has a private key; `None` when its members are not known.
+/// Returns true if the newest payload that was read has a private key; `None` when its members are not known.
 pub(in crate::provider::ibm) fn has_key(item: &Item) -> Option<bool> {
     let members = item.doc(PAYLOAD_MEMBERS)?;
     let (_, newest) = members.iter().next()?;

@@ -20,8 +20,8 @@ impl SafeToRead {
     /// operator has vouched for.
     ///
     /// # Errors
-    /// [`InstanceError::Unsafe`] when the row does not show that the read is harmless; [`InstanceError::Malformed`] when
-    /// it lacks its id or type.
+    /// [`InstanceError::Unsafe`] when the row does not show that the read is harmless; [`InstanceError::Malformed`]
+    /// when it lacks its id or type.
     pub fn new(row: &JsonObject, allowed: &[String]) -> Result<Self, InstanceError> {
         let member = |name: &str| {
             row.str(name).filter(|text| !text.is_empty()).ok_or_else(|| InstanceError::Malformed {

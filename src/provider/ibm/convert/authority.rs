@@ -76,7 +76,7 @@ fn seconds(text: &str) -> Option<u64> {
     text.trim_end_matches(['s', 'm', 'h', 'd']).parse::<u64>().ok()?.checked_mul(unit)
 }
 
-/// Takes a setting over from an answer, as it stands.
+/// Copies a setting from an answer unchanged.
 pub(super) fn keep(settings: &mut JsonObject, from: &JsonObject, names: &[&str]) {
     for name in names {
         if let Some(value) = from.get(name) {
@@ -85,8 +85,8 @@ pub(super) fn keep(settings: &mut JsonObject, from: &JsonObject, names: &[&str])
     }
 }
 
-/// Takes durations over: `max_ttl` from `max_ttl_seconds`. None is set when the answer says 0, which is no duration that
-/// a request takes.
+/// Takes durations over: `max_ttl` from `max_ttl_seconds`. None is set when the answer says 0, which is no duration
+/// that a request takes.
 pub(super) fn durations(settings: &mut JsonObject, from: &JsonObject, names: &[&str]) {
     for name in names {
         if let Some(seconds) = from.u64(&format!("{name}_seconds")).filter(|seconds| *seconds > 0) {
@@ -95,7 +95,7 @@ pub(super) fn durations(settings: &mut JsonObject, from: &JsonObject, names: &[&
     }
 }
 
-/// Whether answers about an authority show that member in some way.
+/// Returns true if answers about an authority show that member in some way.
 pub(super) fn is_setting(name: &str) -> bool {
     UNPATCHABLE.contains(&name)
         || PATCHABLE.contains(&name)
@@ -103,7 +103,7 @@ pub(super) fn is_setting(name: &str) -> bool {
         || ["max_ttl", "crl_expiry"].contains(&name)
 }
 
-/// Whether it is a certificate authority.
+/// Returns true if it is a certificate authority.
 pub(super) fn is(item_type: &str) -> bool {
     item_type == ROOT || item_type == INTERMEDIATE
 }

@@ -148,7 +148,7 @@ pub(super) fn route(item: &Item, referred: bool) -> Route {
     Route::Create(if referred { Phase::ReferredSecrets } else { Phase::IssuedSecrets })
 }
 
-/// Whether the secret is one that the standby issues.
+/// Returns true if the secret is one that the standby issues.
 pub(super) fn is(view: &RestoreItem) -> bool {
     match view.item_type.as_str() {
         "imported_cert" => view.settings.get("managed_csr").is_some(),

@@ -1,4 +1,5 @@
-//! What items of IBM Cloud Secrets Manager become in a standby: the order of creation, treatments, the bodies of requests.
+//! What items of IBM Cloud Secrets Manager become in a standby: the order of creation, treatments, the bodies of
+//! requests.
 //!
 //! Types, fields and limits are those of the v2 API. The order follows from what refers to what; a version is created
 //! with its metadata, the older one first, because every further version pushes one out.

@@ -45,7 +45,7 @@ const CREDENTIALS: &[Treatment] = &[Treatment::Definition, Treatment::Reissue, T
 const MINTED: &[Treatment] = &[Treatment::Definition, Treatment::Reissue];
 /// Without a private key to take along; with a signing request that is supplied it can be signed again.
 const KEYLESS: &[Treatment] = &[Treatment::Definition, Treatment::Reissue];
-/// Somebody took the name's certificate out of use: a standby that gives it a valid one must have been asked to.
+/// The certificate of this name was revoked: a standby must issue a valid one only on request.
 const REVOKED: &[Treatment] = &[Treatment::Definition, Treatment::Reissue];
 
 /// NIST SP 800-57 state of a secret that has no payload yet.
@@ -82,7 +82,7 @@ pub(super) fn becomes(item_type: &str, treatment: Treatment) -> Option<&'static 
     }
 }
 
-/// Whether the treatment makes a secret of another type of it.
+/// Returns true if the treatment makes a secret of another type of it.
 pub(super) fn is(item: &Item, treatment: Treatment) -> bool {
     becomes(&item.item_type, treatment).is_some()
 }
@@ -200,8 +200,8 @@ fn joined(list: &str) -> Option<String> {
     (!joined.is_empty()).then(|| raw(joined.as_str()).get().to_owned())
 }
 
-/// An object of these members, each with its exact text. Large enough from the start, so that it never grows and leaves a
-/// copy behind: the members are part of a text of `length` bytes, or shorter.
+/// An object of these members, each with its exact text. Large enough from the start, so that it never grows and leaves
+/// a copy behind: the members are part of a text of `length` bytes, or shorter.
 fn object(length: usize, members: &[(&str, &str)]) -> Payload {
     let longest = members.iter().map(|(name, value)| name.len() + value.len() + 8).sum::<usize>();
     let mut text = Zeroizing::new(String::with_capacity(longest.max(length) + 8));
@@ -220,8 +220,8 @@ fn object(length: usize, members: &[(&str, &str)]) -> Payload {
 
 /// Why the provider takes no secret or group of that name; `None` when it does.
 ///
-/// 2 to 256 characters for a secret and 2 to 64 for a group: letters, digits, `_`, `-` and `.`, a letter, a digit or `_`
-/// first, a letter or a digit last.
+/// 2 to 256 characters for a secret and 2 to 64 for a group: letters, digits, `_`, `-` and `.`, a letter, a digit or
+/// `_` first, a letter or a digit last.
 pub(in crate::provider::ibm) fn refused_name(kind: ItemKind, name: &str) -> Option<String> {
     let longest = if kind == ItemKind::Group { 64 } else { 256 };
     let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');

@@ -83,7 +83,7 @@ pub(super) fn resolve(view: &RestoreItem, names: &ReferenceNames) -> Result<Rest
     }
 }
 
-/// Whether the text is no reference at all: a parameter may be any text.
+/// Returns true if the text is no reference at all: a parameter may be any text.
 fn is_plain(view: &RestoreItem, text: &str) -> bool {
     view.item_type == "custom_credentials" && !text.starts_with("@secret:")
 }

@@ -1,7 +1,7 @@
 //! Certificate templates and engines for custom credentials.
 //!
-//! A template's `allow_wildcard_certificates` is accepted by a create and shown by no answer: unless it was supplied it is
-//! lost. The job that a custom engine calls has to exist in the standby's region.
+//! A template's `allow_wildcard_certificates` is accepted by a create and shown by no answer: unless it was supplied it
+//! is lost. The job that a custom engine calls has to exist in the standby's region.
 
 use super::authority::{durations, keep};
 use crate::model::Item;
@@ -60,12 +60,12 @@ const SETTINGS: [&str; 35] = [
 ];
 const CUSTOM_SETTINGS: [&str; 3] = ["api_key_ref", "code_engine", "task_timeout"];
 
-/// Whether it is one of the two.
+/// Returns true if it is one of the two.
 pub(super) fn is(item_type: &str) -> bool {
     item_type == TEMPLATE || item_type == CUSTOM
 }
 
-/// Whether answers about one of the two show that member in some way.
+/// Returns true if answers about one of the two show that member in some way.
 pub(super) fn is_setting(item_type: &str, name: &str) -> bool {
     match item_type {
         CUSTOM => CUSTOM_SETTINGS.contains(&name),

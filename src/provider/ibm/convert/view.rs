@@ -67,7 +67,7 @@ pub(in crate::provider::ibm) fn instance_id(crn: &str) -> Option<String> {
     (!id.is_empty()).then(|| id.to_ascii_lowercase())
 }
 
-/// Whether configurations say that they use this secret.
+/// Returns true if configurations say that they use this secret.
 pub(super) fn referred(item: &Item) -> bool {
     let row = item.doc(ROW).unwrap_or_default();
     row.array("referenced_by").is_some_and(|list| !list.is_empty())

@@ -85,19 +85,19 @@ impl<'a> LockRows<'a> {
         }
     }
 
-    /// Whether the list, read to its end, lacks a row that it should have. The provider does not say whether secrets
-    /// without locks have one: they have, when any of them has.
+    /// Returns true if the list, read to its end, lacks a row that it should have. The provider does not say whether
+    /// secrets without locks have one: they have, when any of them has.
     pub(super) fn lacks(&self, locks_total: Option<u64>) -> bool {
         self.any && (self.unlocked || locks_total != Some(0))
     }
 
-    /// Whether the list stood still, and every row has found its secret.
+    /// Returns true if the list stood still, and every row has found its secret.
     pub(super) fn steady(&self) -> bool {
         self.pages.steady() && self.waiting.is_empty()
     }
 }
 
-/// Whether a row names a lock on any version.
+/// Returns true if a row names a lock on any version.
 fn has_lock(row: &RawValue) -> bool {
     let versions = JsonObject::parse(row.get()).ok().and_then(|row| row.array("versions")).unwrap_or_default();
     let mut versions = versions.iter().filter_map(|version| JsonObject::parse(version.get()).ok());

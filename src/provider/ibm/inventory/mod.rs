@@ -71,7 +71,7 @@ impl<'a> Lister<'a> {
 
     /// All configurations; they are few, and sorted here because the list cannot be sorted by type and name.
     ///
-    /// Roles that read every secret may not list them, so whoever wants the rest can have it.
+    /// Roles that read every secret may not list them; a caller can ask for the rest.
     async fn configurations(&mut self) -> Result<(), InstanceError> {
         let mut pages = self.client.configuration_pages();
         let mut found = BTreeMap::new();
@@ -295,7 +295,7 @@ fn listed(
     })
 }
 
-/// Whether a row of the list of locks names the current version by its id.
+/// Returns true if a row of the list of locks names the current version by its id.
 fn names_current(row: &RawValue) -> bool {
     super::reading::named_versions(row).iter().any(|version| version.alias.as_deref() == Some("current"))
 }

@@ -56,7 +56,7 @@ pub(super) async fn read(
 struct VersionReader<'a> {
     client: &'a Client,
     listed: &'a Listed,
-    /// Whether its versions need not have a payload yet.
+    /// True if its versions need not have a payload yet.
     pending: bool,
     docs: Vec<(&'static str, String)>,
     payloads: Vec<(Slot, Payload)>,
@@ -415,7 +415,7 @@ fn versions_of(row: &RawValue) -> Vec<JsonObject> {
     list.unwrap_or_default().iter().filter_map(|version| JsonObject::parse(version.get()).ok()).collect()
 }
 
-/// Whether two rows say the same, member order aside.
+/// Returns true if two rows say the same, member order aside.
 fn same(a: &RawValue, b: &RawValue) -> bool {
     matches!((canonical(a), canonical(b)), (Ok(a), Ok(b)) if a == b)
 }

@@ -23,7 +23,7 @@ use crate::provider::ibm::Pace;
 use crate::provider::ibm::settings::{ClientSettings, RetrySettings, checked_url};
 use crate::provider::{InstanceError, RequestBody, Requests};
 
-/// The header that tells configurations of one name apart.
+/// Header that distinguishes configurations of the same name.
 const CONFIGURATION_TYPE: &str = "X-Sm-Accept-Configuration-Type";
 
 /// How often one request asks for a new token after a 401. One can die while it is on its way, the next by chance as
@@ -303,8 +303,8 @@ impl Wire {
         Ok(built)
     }
 
-    /// Waits for the turn, and then gives the token to send with. The token comes second because the wait may outlast it:
-    /// one that was fetched before would have to be fetched again, and that one might die in the queue as well.
+    /// Waits for the turn, and then gives the token to send with. The token comes second because the wait may outlast
+    /// it: one that was fetched before would have to be fetched again, and that one might die in the queue as well.
     async fn turn(&self) -> Result<Arc<Token>, InstanceError> {
         // Without a valid token no request can be sent. All wait in the queue while one caller fetches it: those who have had
         // their turn already would all send at the same moment, faster than the pace.
@@ -392,7 +392,7 @@ enum AnswerClass {
     Final(InstanceError),
 }
 
-/// A failure that another attempt may mend.
+/// A failure that another attempt may avoid.
 #[derive(Debug)]
 enum Trouble {
     /// Nothing was sent.
@@ -410,7 +410,7 @@ impl Trouble {
         if matches!(fault, Fault::Unsent(_)) { Self::Unsent(fault) } else { Self::Lost(fault) }
     }
 
-    /// Whether the instance certainly did nothing. A 5xx is no such promise.
+    /// Returns true if the instance certainly did nothing. A 5xx is no such promise.
     fn is_untaken(&self) -> bool {
         match self {
             Self::Unsent(_) => true,

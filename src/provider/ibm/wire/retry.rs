@@ -24,8 +24,8 @@ impl Tries {
         Self { retry, begun: None, made: 1 }
     }
 
-    /// A try is sent now. The first one starts the time budget: a wait for the turn before it costs nothing of it, however
-    /// slow the pace is.
+    /// A try is sent now. The first one starts the time budget: a wait for the turn before it costs nothing of it,
+    /// however slow the pace is.
     pub(super) fn begin(&mut self) {
         self.begun.get_or_insert_with(Instant::now);
     }

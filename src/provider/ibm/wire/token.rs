@@ -49,7 +49,7 @@ impl Token {
         Ok(Self { text: SecretString::from(text), number: 0, refresh_at, dead_at })
     }
 
-    /// Whether it is too old to be sent.
+    /// Returns true if it is too old to be sent.
     fn is_dead(&self) -> bool {
         Instant::now() >= self.dead_at
     }
@@ -114,7 +114,7 @@ impl TokenCell {
         }
     }
 
-    /// Whether there is a token that can be sent.
+    /// Returns true if there is a token that can be sent.
     pub(super) fn is_alive(&self) -> bool {
         self.current().is_some_and(|token| !token.is_dead())
     }

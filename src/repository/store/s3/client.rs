@@ -44,8 +44,8 @@ impl BucketClient {
         Self { client, signer, bucket, retries }
     }
 
-    /// Asks with a query, as often as object_store would. `check` looks at an answer with status 200: `Some` for an error in
-    /// spite of its status, and whether another try may do better.
+    /// Asks with a query, as often as object_store would. `check` looks at an answer with status 200: `Some` for an
+    /// error in spite of its status, and whether another try may do better.
     pub(super) async fn ask(
         &self,
         query: &[(&str, &str)],

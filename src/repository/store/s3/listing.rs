@@ -4,8 +4,8 @@
 //! bucket.
 //!
 //! One key with an empty segment, a `..` or a control character makes object_store refuse a whole page of a listing.
-//! Whoever may write to the bucket could stop every backup and every restore with one such object. So such a key is
-//! spelled differently in the answer before object_store sees it; it is foreign anyway, and stays visible as that.
+//! Anyone with write access to the bucket could stop every backup and every restore with one such object. So such a key
+//! is respelled in the answer before object_store sees it. It is foreign anyway, and stays visible as foreign.
 
 use object_store::client::{HttpError, HttpErrorKind};
 
@@ -79,8 +79,8 @@ pub(super) fn respell(answer: &str) -> Option<String> {
     changed.then_some(out)
 }
 
-/// Whether object_store takes a key, which stands here as XML writes it. A character reference is most likely a control
-/// character; that an odd printable one is spelled differently too does no harm.
+/// Returns true if object_store accepts a key, given in its XML form. A character reference is most likely a control
+/// character; respelling an odd printable one does no harm.
 fn is_path(key: &str) -> bool {
     let key = key.strip_prefix('/').unwrap_or(key);
     let key = key.strip_suffix('/').unwrap_or(key);

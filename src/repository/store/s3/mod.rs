@@ -68,7 +68,7 @@ pub(super) struct Bucket {
     clock: Arc<StoreClock>,
     checksum: ChecksumHeader,
     client: BucketClient,
-    /// Whether versions cannot be listed.
+    /// True if versions cannot be listed.
     without_versions: AtomicBool,
 }
 
@@ -78,8 +78,8 @@ impl Bucket {
         self.clock.now()
     }
 
-    /// Lists all versions of the keys that begin with `prefix`; `None` if the store has no such call, or this identity may
-    /// not use it.
+    /// Lists all versions of the keys that begin with `prefix`; `None` if the store has no such call, or this identity
+    /// may not use it.
     pub(super) async fn versions(&self, prefix: &str) -> object_store::Result<Option<Vec<ObjectVersion>>> {
         if self.without_versions.load(Ordering::Relaxed) {
             return Ok(None);

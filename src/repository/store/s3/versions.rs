@@ -39,8 +39,8 @@ struct Listed {
     size: u64,
 }
 
-/// Lists all versions of the keys that begin with `prefix`, in the order of the keys, the newest of each first. Paths are
-/// whole keys.
+/// Lists all versions of the keys that begin with `prefix`, in the order of the keys, the newest of each first. Paths
+/// are whole keys.
 pub(super) async fn list(client: &BucketClient, prefix: &str) -> Result<Vec<ObjectVersion>, Unanswered> {
     let mut found = Vec::new();
     let mut from = (String::new(), String::new());
