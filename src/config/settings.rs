@@ -53,7 +53,7 @@ pub struct InstanceSettings {
 /// How a repository is reached.
 #[derive(Debug, Clone)]
 pub struct Repository {
-    /// Where it is.
+    /// Its location.
     pub location: Location,
     /// Its pinned id as configured; not parsed here.
     pub id: Option<String>,

@@ -24,7 +24,7 @@ impl SecretBuffer {
         Self::default()
     }
 
-    /// How many bytes it holds.
+    /// Number of bytes that it holds.
     #[must_use]
     pub fn len(&self) -> usize {
         self.len

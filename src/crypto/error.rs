@@ -1,4 +1,4 @@
-//! What can go wrong with keys and sealed bytes.
+//! Errors of keys and sealed bytes.
 
 use std::io;
 
@@ -13,7 +13,7 @@ pub enum CryptoError {
     Recipient {
         /// The text, as it was given; recipients are public.
         text: String,
-        /// What is wrong with it.
+        /// Description of the problem.
         why: &'static str,
     },
     /// A set of recipients is empty.
@@ -37,9 +37,9 @@ pub enum CryptoError {
     /// The identity file asks for more work than we are willing to do.
     #[error("the identity file asks for a scrypt work factor of 2^{asked}, more than the 2^{limit} allowed")]
     WorkFactor {
-        /// What the file asks for.
+        /// Value in the file.
         asked: u8,
-        /// What we do at most.
+        /// The maximum that is accepted.
         limit: u8,
     },
     /// A signing or public key that cannot be read.
@@ -47,7 +47,7 @@ pub enum CryptoError {
     Key {
         /// `signing key` or `public key`.
         what: &'static str,
-        /// What is wrong with it.
+        /// Description of the problem.
         why: &'static str,
     },
     /// None of the identities opens the sealed bytes.
@@ -56,7 +56,7 @@ pub enum CryptoError {
     /// The sealed bytes were altered, cut off, or are nothing that was sealed here.
     #[error("sealed bytes are damaged: {problem}")]
     Damaged {
-        /// Where it showed.
+        /// Where the problem was found.
         problem: String,
     },
     /// More plain bytes come out than the format allows.
@@ -68,7 +68,7 @@ pub enum CryptoError {
     /// A compression level that zstd does not have.
     #[error("compression level {level} is not between 1 and 19")]
     Level {
-        /// What was asked for.
+        /// The requested value.
         level: i32,
     },
     /// The operating system gives no random bytes, or sealing failed inside a library.
@@ -82,7 +82,7 @@ pub enum CryptoError {
 }
 
 impl CryptoError {
-    /// What kind of failure this is.
+    /// Returns the kind of failure.
     #[must_use]
     pub fn kind(&self) -> FailureKind {
         match self {

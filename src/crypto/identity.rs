@@ -1,4 +1,4 @@
-//! Who opens things: age identities and the files that hold them.
+//! Age identities and the files that hold them.
 
 use std::fmt;
 use std::io::{Read as _, Write as _};

@@ -21,7 +21,7 @@ pub fn padme(len: u64) -> u64 {
     len.saturating_add(mask) & !mask
 }
 
-/// How many zeros the skippable frame behind a zstd frame of `len` bytes carries.
+/// Number of zeros that the skippable frame behind a zstd frame of `len` bytes carries.
 ///
 /// The frame is always there, also when `len` is a PADMÉ length already: then every gap fits the frame's eight bytes of
 /// header, and the whole stream is always max([`LEAST`], PADMÉ(`len` + 8)) bytes long.

@@ -1,4 +1,4 @@
-//! Whom things are sealed to.
+//! Recipients of sealed objects.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -132,7 +132,7 @@ impl Recipients {
         self.0.iter()
     }
 
-    /// How many there are; never zero.
+    /// Their number; never zero.
     #[expect(clippy::len_without_is_empty, reason = "it is never empty")]
     #[must_use]
     pub fn len(&self) -> usize {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::FormatError;
 
-/// How deep arrays and objects may nest.
+/// Maximum nesting of arrays and objects.
 pub const NESTING: usize = 32;
 /// The largest integer: 2^53 - 1, which every JSON library represents exactly.
 pub const LARGEST_NUMBER: u64 = (1 << 53) - 1;

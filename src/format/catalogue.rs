@@ -78,7 +78,7 @@ impl PartBuilder {
         self.buffer.len() >= limits::PACK_PLAIN_WRITE
     }
 
-    /// How many items it lists.
+    /// Number of items that it lists.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.items

@@ -70,26 +70,26 @@ pub struct Entry {
     pub evidence: Vec<Digest>,
     /// The writer's clock.
     pub time: Timestamp,
-    /// What wrote it.
+    /// The tool that wrote it, with its version.
     pub tool: String,
     /// The run of a schedule that it is the result of.
     pub due: Option<ScheduledRun>,
-    /// What happened.
+    /// The event.
     pub event: EntryEvent,
 }
 
-/// What a writer has to say; where it goes in the ledger is a [`EntryPlace`].
+/// Contents of a new entry; its place in the ledger is an [`EntryPlace`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Draft {
     /// The writer's clock.
     pub time: Timestamp,
     /// What writes it: `keyhaven/0.1.0`.
     pub tool: String,
-    /// What happened.
+    /// The event.
     pub event: EntryEvent,
 }
 
-/// Where an entry goes.
+/// Place of a new entry.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EntryPlace {
     /// The repository.
@@ -254,7 +254,7 @@ impl SignedEntry {
 }
 
 impl Entry {
-    /// What documents call it.
+    /// Its name in documents.
     #[must_use]
     pub fn reference(&self) -> EntryRef {
         EntryRef { sequence: self.sequence, digest: self.digest }

@@ -18,7 +18,7 @@ pub const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 /// Bytes of one signature, of whatever algorithm.
 const SIGNATURE: usize = 8_192;
 
-/// What an envelope holds; the bounds differ.
+/// Contents of an envelope; the bounds differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holds {
     /// An entry: 1 MiB, 1 to 8 signatures.
@@ -30,7 +30,7 @@ pub enum Holds {
 /// A signed payload. Reading checks no signature; [`Envelope::is_signed_by`] does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
-    /// What is signed.
+    /// The signed bytes.
     pub payload: Vec<u8>,
     /// The signatures, in the order in which they are stored.
     pub signatures: BTreeSet<Signature>,

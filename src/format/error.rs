@@ -1,4 +1,4 @@
-//! What can be wrong with stored bytes.
+//! Errors in stored bytes.
 
 use crate::crypto::CryptoError;
 use crate::model::{Digest, FailureKind};
@@ -19,7 +19,7 @@ pub enum FormatError {
     /// The bytes do not have the form that `docs/format.md` gives them.
     #[error("not a valid {what}: {problem}")]
     Malformed {
-        /// What it should be.
+        /// Expected value.
         what: &'static str,
         /// What is wrong, without any value.
         problem: String,
@@ -49,9 +49,9 @@ pub enum FormatError {
     /// A pack where a catalogue should be, or the reverse.
     #[error("expected a {expected}, this says that it is a {found}: objects were swapped")]
     Kind {
-        /// What was asked for.
+        /// The requested value.
         expected: &'static str,
-        /// What it says.
+        /// Value found.
         found: String,
     },
     /// It belongs to another repository.
@@ -97,15 +97,15 @@ pub enum FormatError {
     TooLarge {
         /// What it is.
         what: &'static str,
-        /// How large it is.
+        /// Its size.
         size: usize,
-        /// How large it may be.
+        /// Maximum size.
         limit: usize,
     },
 }
 
 impl FormatError {
-    /// What kind of failure this is.
+    /// Returns the kind of failure.
     #[must_use]
     pub fn kind(&self) -> FailureKind {
         match self {

@@ -1,4 +1,4 @@
-//! What an entry says happened.
+//! Events recorded by entries.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ const WHAT: &str = "entry";
 /// Snapshots that one entry may name.
 pub const SNAPSHOTS_AN_ENTRY: usize = 2_000;
 
-/// What happened; the body of an entry, by its kind.
+/// The event of an entry: its body, by its kind.
 #[derive(Debug, Clone, PartialEq)]
 pub enum EntryEvent {
     /// The instance was backed up.
@@ -60,11 +60,11 @@ pub struct VerificationEvent {
     pub slice: Option<Slice>,
     /// True if nothing was wrong.
     pub passed: bool,
-    /// How many problems were found.
+    /// Number of problems found.
     pub problems: u64,
     /// The entries that were checked: the heads, or the snapshots.
     pub entries: Vec<Digest>,
-    /// What was checked, by name.
+    /// Names of what was checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts: Option<BTreeMap<String, u64>>,
 }
@@ -106,13 +106,13 @@ pub struct RestoreEvent {
     pub snapshot: Digest,
     /// The instance that it went into.
     pub target: String,
-    /// How many items were written or found as they should be.
+    /// Number of items that were written or found as they should be.
     pub restored: u64,
     /// How many were not.
     pub failed: u64,
-    /// When it began.
+    /// Start time.
     pub from: Timestamp,
-    /// When it ended.
+    /// End time.
     pub to: Timestamp,
 }
 
@@ -125,13 +125,13 @@ pub struct DrillEvent {
     pub target: String,
     /// True if everything came back.
     pub passed: bool,
-    /// When it began.
+    /// Start time.
     pub from: Timestamp,
-    /// When it ended.
+    /// End time.
     pub to: Timestamp,
-    /// How long each phase took.
+    /// Duration of each phase.
     pub phases: Vec<DrillPhase>,
-    /// What was restored, by name.
+    /// Names of what was restored.
     pub counts: BTreeMap<String, u64>,
     /// The second reader that compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -141,9 +141,9 @@ pub struct DrillEvent {
 /// One phase of a drill.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DrillPhase {
-    /// What was done.
+    /// Description of the work.
     pub name: String,
-    /// How long it took.
+    /// Duration.
     pub millis: u64,
 }
 
@@ -171,7 +171,7 @@ pub struct SnapshotsEvent {
 pub struct SweepEvent {
     /// The snapshots that are gone.
     pub snapshots: Vec<Digest>,
-    /// How many objects are to be deleted.
+    /// Number of objects that are to be deleted.
     pub objects: u64,
     /// Their size together, in bytes.
     pub bytes: u64,

@@ -99,7 +99,7 @@ impl PackBuilder {
         self.buffer.len() >= limits::PACK_PLAIN_WRITE
     }
 
-    /// How many payloads it holds.
+    /// Number of payloads that it holds.
     #[must_use]
     pub fn len(&self) -> usize {
         self.seen.len()

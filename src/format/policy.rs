@@ -54,15 +54,15 @@ pub struct Policy {
     pub source: SourceName,
     /// All versions before it; sorted.
     pub previous: Vec<PolicyRef>,
-    /// Who signs versions of the policy; sorted by key.
+    /// Signers of policy versions; sorted by key.
     pub custodians: Vec<Custodian>,
-    /// How many custodians must sign.
+    /// Number of custodians that must sign.
     pub threshold: u64,
-    /// Who signs entries; sorted by key.
+    /// Signers of entries; sorted by key.
     pub keys: Vec<PolicyKey>,
-    /// Whom packs and catalogues are sealed to; sorted by recipient.
+    /// Recipients of packs and catalogues; sorted by recipient.
     pub recovery_recipients: Vec<PolicyRecipient>,
-    /// Whom catalogues are sealed to, too; sorted by recipient.
+    /// Further recipients of catalogues; sorted by recipient.
     pub catalogue_recipients: Vec<PolicyRecipient>,
     /// Times that deletions keep to, and the recovery instructions.
     pub settings: PolicySettings,
@@ -75,9 +75,9 @@ pub struct Policy {
     /// Why, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// When it was proposed.
+    /// Time of the proposal.
     pub time: Timestamp,
-    /// What wrote it.
+    /// The tool that wrote it, with its version.
     pub tool: String,
     /// Members that a reader must know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -90,7 +90,7 @@ pub struct Policy {
 /// A custodian: signs versions of the policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Custodian {
-    /// What people call them.
+    /// Their name, for people.
     pub name: String,
     /// Their key.
     pub public_key: KeyInfo,
@@ -99,7 +99,7 @@ pub struct Custodian {
 /// A key that signs entries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyKey {
-    /// What people call it.
+    /// Its name, for people.
     pub name: String,
     /// The key.
     pub public_key: KeyInfo,
@@ -113,7 +113,7 @@ pub struct PolicyKey {
 /// A recipient that objects are sealed to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyRecipient {
-    /// What people call them.
+    /// Their name, for people.
     pub name: String,
     /// The age recipient.
     pub recipient: String,
@@ -122,9 +122,9 @@ pub struct PolicyRecipient {
 /// Settings that hold for every host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicySettings {
-    /// How long something stays after it was forgotten, in seconds.
+    /// Grace period between forget and sweep, in seconds.
     pub grace_seconds: u64,
-    /// How long a run may take, in seconds; a longer one aborts.
+    /// Longest duration of a run, in seconds; a longer one aborts.
     pub longest_run_seconds: u64,
     /// The digest of `RECOVER.md`.
     pub recover_md: Digest,
@@ -143,7 +143,7 @@ impl PolicySettings {
     }
 }
 
-/// What is gone, and accepted as gone by the custodians.
+/// Losses that the custodians have accepted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AcceptedLosses {
     /// Entries; sorted.
@@ -214,7 +214,7 @@ impl Policy {
         }
     }
 
-    /// What documents call it.
+    /// Its name in documents.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -284,7 +284,7 @@ impl Policy {
         sha256(text.as_bytes())
     }
 
-    /// How many custodians have signed an envelope, each counted once.
+    /// Number of custodians that have signed an envelope, each counted once.
     #[must_use]
     pub fn signatures(&self, envelope: &Envelope) -> u64 {
         let signed = self

@@ -1,11 +1,11 @@
-//! Who may sign what, and what an entry may change. The one table.
+//! Which role may sign which kind of entry, and what an entry may change: the only such table.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// What a signing key is for. A key may have several roles; another right is another key.
+/// Role of a signing key. A key may have several roles; an additional right needs another key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SigningRole {

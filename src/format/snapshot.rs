@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{Digest, Timestamp};
 
-/// What a snapshot claims about time.
+/// Consistency claim of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "consistency", rename_all = "snake_case")]
 pub enum Consistency {
@@ -15,7 +15,7 @@ pub enum Consistency {
     PointInTime,
     /// Each item is right on its own, at some moment between `from` and `to`.
     PerItem {
-        /// How many items were still moving in the last round.
+        /// Number of items that were still moving in the last round.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         moved: Option<u64>,
         /// Why no moment was found, as a word.
@@ -34,7 +34,7 @@ impl Consistency {
         }
     }
 
-    /// How many items were still moving; 0 at a point in time.
+    /// Number of items that were still moving; 0 at a point in time.
     #[must_use]
     pub fn moved(&self) -> u64 {
         match self {
@@ -51,7 +51,7 @@ pub struct PartRef {
     pub digest: Digest,
     /// Its sealed size in bytes.
     pub size: u64,
-    /// How many items it lists.
+    /// Number of items that it lists.
     pub items: u64,
 }
 
@@ -158,7 +158,7 @@ pub struct BucketFacts {
 /// The body of a snapshot entry.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SnapshotEvent {
-    /// What it claims about time.
+    /// Its consistency claim.
     #[serde(flatten)]
     pub consistency: Consistency,
     /// Start of the interval that the claim speaks of, by the provider's clock.
@@ -190,7 +190,7 @@ pub struct SnapshotEvent {
     pub parts: Vec<PartRef>,
     /// The list of the packs it needs.
     pub list: Digest,
-    /// How many packs it needs.
+    /// Number of packs that it needs.
     pub packs: u64,
     /// Their sealed size together, in bytes.
     pub sealed_bytes: u64,
@@ -200,7 +200,7 @@ pub struct SnapshotEvent {
     pub partial: bool,
     /// Why it is suspect; empty: it is good.
     pub reasons: Vec<Finding>,
-    /// What is remarkable and not suspect.
+    /// Remarks that do not make it suspect.
     pub marks: Vec<Finding>,
     /// The rule set that judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -214,15 +214,15 @@ pub struct SnapshotEvent {
     /// The announcements used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<Vec<Digest>>,
-    /// How many items they covered.
+    /// Number of items that they covered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub excepted: Option<u64>,
     /// The bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bucket: Option<BucketFacts>,
-    /// What it cost.
+    /// Its cost.
     pub requests: RequestCounts,
-    /// What else to know about it.
+    /// Notes.
     pub notes: Vec<String>,
     /// The operator's tags; retention can keep by them ([`crate::model::tag`]).
     pub tags: Vec<String>,
@@ -233,7 +233,7 @@ pub struct SnapshotEvent {
 }
 
 impl SnapshotEvent {
-    /// How many items its catalogue lists.
+    /// Number of items that its catalogue lists.
     #[must_use]
     pub fn items(&self) -> u64 {
         self.parts.iter().fold(0, |sum, part| sum.saturating_add(part.items))
@@ -245,13 +245,13 @@ impl SnapshotEvent {
         self.reasons.is_empty()
     }
 
-    /// How many items it has, by kind.
+    /// Number of its items, by kind.
     #[must_use]
     pub fn items_by_kind(&self) -> BTreeMap<String, u64> {
         items_by(&self.counts.kinds)
     }
 
-    /// How many items it has, by restorability.
+    /// Number of its items, by restorability.
     #[must_use]
     pub fn items_by_class(&self) -> BTreeMap<String, u64> {
         items_by(&self.counts.classes)

@@ -1,4 +1,4 @@
-//! What kind of failure an error is: the exit code and nothing else follows from it.
+//! Kind of failure; it determines the exit code and nothing else.
 
 use serde::Serialize;
 

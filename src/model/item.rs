@@ -13,7 +13,7 @@ use super::{Digest, ItemClass, ItemKey, ItemKind, Revision, Timestamp};
 /// Fields that are secret by class have been cut out before anything gets here.
 pub type Docs = BTreeMap<String, Box<RawValue>>;
 
-/// What a payload belongs to inside its item: the id of a version, or [`Slot::VALUE`] for what has no versions.
+/// Position of a payload within its item: the id of a version, or [`Slot::VALUE`] for items without versions.
 ///
 /// At most 256 bytes, no control characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -42,7 +42,7 @@ impl Slot {
     }
 }
 
-/// Where a payload lies.
+/// Pointer to a payload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pointer {
     /// The version (or other part of the item) that the payload belongs to.
@@ -64,7 +64,7 @@ pub struct Item {
     /// The id of the secret group, for secrets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// How well it can be brought back.
+    /// Its restorability.
     pub class: ItemClass,
     /// The revision that was listed both before and after the payloads were read; absent when there is none, and then
     /// the item is read again in the next run.
@@ -73,7 +73,7 @@ pub struct Item {
     /// When the payloads and the documents that no list shows were read, by the provider's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_at: Option<Timestamp>,
-    /// Where the payloads lie, newest version first.
+    /// Pointers to the payloads, newest version first.
     #[serde(default)]
     pub payloads: Vec<Pointer>,
     /// The provider's answers, whole.

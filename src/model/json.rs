@@ -98,7 +98,7 @@ impl JsonObject {
         self.members.iter().map(|(n, v)| (n.as_str(), &**v))
     }
 
-    /// How many members there are, repeated names counted each time.
+    /// Number of members; repeated names count each time.
     #[must_use]
     pub fn len(&self) -> usize {
         self.members.len()

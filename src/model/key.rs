@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What an item is. Versions and locks are parts of their secret's item and have no key of their own.
+/// Kind of an item. Versions and locks are parts of their secret's item and have no key of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ItemKind {
@@ -85,7 +85,7 @@ impl ItemKey {
         text.parse()
     }
 
-    /// What the item is.
+    /// Kind of the item.
     #[must_use]
     pub fn kind(&self) -> ItemKind {
         let word = self.kind_word();

@@ -1,6 +1,6 @@
 //! "Did you mean".
 
-/// How alike two words are at least, by Jaro and Winkler.
+/// Minimum similarity of two words (Jaro-Winkler).
 const LIKE: f64 = 0.8;
 
 /// The one of `known` that looks most like a word.

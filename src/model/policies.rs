@@ -1,4 +1,4 @@
-//! What the configuration makes of items on their way into a standby.
+//! Policies of the configuration for items on their way into a standby.
 
 use std::collections::BTreeMap;
 use std::fmt;

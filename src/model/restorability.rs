@@ -1,4 +1,4 @@
-//! How well an item can be brought back, known before the disaster.
+//! Restorability of items, known before the disaster.
 
 use std::fmt;
 

@@ -14,7 +14,7 @@ pub struct Selector {
     glob: String,
 }
 
-/// What a selector looks at.
+/// The part of an item that a selector matches.
 #[derive(Debug, Clone, Copy)]
 pub struct SelectorSubject<'a> {
     /// The name.

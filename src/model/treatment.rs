@@ -1,11 +1,11 @@
-//! What a restore makes of an item that does not come back by itself.
+//! Treatment of items that a restore cannot bring back unchanged.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// How an item is brought back. The provider's converter says which of these an item allows, and which is the default.
+/// How an item is restored. The provider's converter defines which of these an item allows, and the default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Treatment {

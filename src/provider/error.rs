@@ -129,7 +129,7 @@ pub struct ConvertError {
 }
 
 impl InstanceError {
-    /// What kind of failure this is.
+    /// Returns the kind of failure.
     #[must_use]
     pub fn kind(&self) -> FailureKind {
         match self {

@@ -50,7 +50,7 @@ pub struct CompleteListing {
     pub ended: Timestamp,
     /// True if every total stayed the same from the first page to the last, so that no page can have shifted.
     pub steady: bool,
-    /// How many items were given to the sink.
+    /// Number of items given to the sink.
     pub items: u64,
 }
 

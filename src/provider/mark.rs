@@ -35,7 +35,7 @@ pub struct RestoreMark {
     pub source: String,
     /// The id, in the source, of the newest version that the restore brings.
     pub version: String,
-    /// How many versions the secret has in the standby when the restore is done.
+    /// Number of versions that the secret has in the standby when the restore is done.
     pub versions: u64,
     /// 16 hexadecimal digits over the version metadata and locks that were restored.
     pub details: String,

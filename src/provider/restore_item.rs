@@ -48,7 +48,7 @@ pub struct RestoreItem {
     pub rotation: Option<JsonObject>,
     /// When its payload ends.
     pub expires: Option<Timestamp>,
-    /// How many versions the lists count.
+    /// Number of versions that the lists count.
     pub versions_total: Option<u64>,
     /// Its versions, oldest first; `None` when they were not asked for.
     pub versions: Option<Vec<RestoreVersion>>,

@@ -167,7 +167,7 @@ pub enum RepositoryError {
     /// There is no such snapshot.
     #[error("no snapshot matches {wanted}: {why}; `keyhaven snapshots` lists them")]
     NoSnapshot {
-        /// What was asked for.
+        /// The requested value.
         wanted: String,
         /// Why nothing fits.
         why: String,
@@ -207,7 +207,7 @@ fn first(packs: &[Digest], others: &[String]) -> String {
 }
 
 impl RepositoryError {
-    /// What kind of failure this is.
+    /// Returns the kind of failure.
     #[must_use]
     pub fn kind(&self) -> FailureKind {
         match self {

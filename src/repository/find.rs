@@ -11,7 +11,7 @@ use crate::model::Timestamp;
 /// Hexadecimal digits that a prefix of a digest needs at least.
 pub const PREFIX_DIGITS: usize = 4;
 
-/// How a snapshot is asked for.
+/// A query for a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SnapshotQuery {
     /// The newest good one that is live (`latest`).

@@ -72,7 +72,7 @@ pub enum LeaseError {
 }
 
 impl LeaseError {
-    /// What kind of failure this is.
+    /// Returns the kind of failure.
     #[must_use]
     pub fn kind(&self) -> FailureKind {
         match self {

@@ -23,7 +23,7 @@ use crate::model::{Digest, FailureKind, Item, limits};
 pub struct SealedFacts {
     /// Its size in bytes.
     pub size: u64,
-    /// How many recipients its age header has; `None` without a readable header.
+    /// Number of recipients that its age header has; `None` without a readable header.
     pub recipients: Option<usize>,
 }
 

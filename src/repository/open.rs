@@ -129,13 +129,13 @@ impl Repository {
         self.inner.source.get().cloned()
     }
 
-    /// Where it is.
+    /// Its location.
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.inner.store
     }
 
-    /// What is odd about the files that decide nothing.
+    /// Returns oddities of the files on which no decision depends.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.inner.warnings

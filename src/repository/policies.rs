@@ -22,11 +22,11 @@ const READ: usize = 2_000;
 /// Said of a pipe, a device, a directory or a link where a file should be.
 pub(super) const NO_FILE: &str = "no plain file, never opened";
 
-/// What `trust/` holds.
+/// Contents of `trust/`.
 #[derive(Debug, Default)]
 pub(super) struct StoredPolicies {
     pub(super) pool: PolicyPool,
-    /// What older versions of its files hold.
+    /// Contents of older versions of its files.
     pub(super) older: PolicyPool,
     pub(super) rubbish: Rubbish,
 }

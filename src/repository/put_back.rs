@@ -14,7 +14,7 @@ use crate::crypto::digest::sha256;
 use crate::format::{Policy, PolicyRef, names};
 use crate::model::limits;
 
-/// What was put back, and what could not be.
+/// The result of putting objects back.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PutBack {
     /// Versions of the policy that were missing, or lacked signatures.

@@ -1,4 +1,4 @@
-//! What a host remembers of a repository: the heads and the trust policy that it saw, and its own last entry.
+//! State that a host keeps of a repository: the heads and the trust policy that it saw, and its own last entry.
 //!
 //! A bucket can be rolled back or emptied by anybody who may delete in it; only memory outside of it shows that. Losing
 //! this directory loses that protection and nothing else. Nothing in it is secret.
@@ -50,7 +50,7 @@ impl StateDirectory {
         Self { folder: state.join(repository) }
     }
 
-    /// Where it is.
+    /// Its location.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.folder

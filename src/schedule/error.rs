@@ -43,7 +43,7 @@ pub enum ScheduleError {
     /// The zone is not in the time zone database.
     #[error("unknown time zone `{found}`{}", hint(nearest))]
     Zone {
-        /// What was asked for.
+        /// The requested value.
         found: String,
         /// The names that look most like it, the likeliest first; may be empty.
         nearest: Vec<&'static str>,

@@ -117,7 +117,7 @@ pub(super) struct Observer {
     pub(super) type_uri: &'static str,
 }
 
-/// What was asked for.
+/// The requested value.
 #[derive(Debug, Serialize)]
 pub(super) struct AuditRequest {
     pub(super) command: String,

@@ -44,7 +44,7 @@ pub(in crate::cli) struct Arguments {
     /// An age recipient that may open the inventory but no payload; once for each auditor
     #[arg(long, value_name = "RECIPIENT")]
     auditor: Vec<Recipient>,
-    /// How many custodians must sign a change of the trust policy [default: 1 of one or two, else a majority]
+    /// Number of custodians that must sign a change of the trust policy [default: 1 of one or two, else a majority]
     #[arg(long, value_name = "N")]
     threshold: Option<u64>,
     /// A file with the API key of the source

@@ -414,7 +414,7 @@ fn tell_backup(narrator: &DemoNarrator<'_>, backup: &PrintedBackup) -> Result<()
     narrator.fact("took", &text::millis(backup.duration_ms))
 }
 
-/// How many items there are of each class.
+/// Number of items of each class.
 fn tell_coverage(narrator: &DemoNarrator<'_>, coverage: &PrintedCoverage) -> Result<(), Failure> {
     for class in Restorability::ALL {
         let items = coverage.classes.get(class.as_str()).copied().unwrap_or_default();

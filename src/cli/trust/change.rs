@@ -52,13 +52,13 @@ pub(in crate::cli) enum PolicyChange {
     AddCustodian { name: String, key: PublicKey },
     /// A key may no longer sign versions of the policy.
     RemoveCustodian { key: Digest },
-    /// How many custodians must sign.
+    /// Number of custodians that must sign.
     Threshold(u64),
     /// Snapshots are sealed to this recipient, too.
     AddRecipient { list: RecipientList, name: String, recipient: Recipient },
     /// Snapshots are no longer sealed to this recipient.
     RemoveRecipient { list: RecipientList, recipient: String },
-    /// How long something stays after it was forgotten, in seconds.
+    /// Grace period between forget and sweep, in seconds.
     Grace(u64),
     /// How long a run may take, in seconds.
     LongestRun(u64),

@@ -46,7 +46,7 @@ pub(in crate::cli) struct Entries {
     pub(in crate::cli) key: Digest,
     /// How many entries.
     pub(in crate::cli) entries: u64,
-    /// How many of them are snapshots.
+    /// Number of snapshots among them.
     pub(in crate::cli) snapshots: u64,
     /// The first of them.
     pub(in crate::cli) first: EntryRef,

@@ -11,7 +11,7 @@ use crate::repository::trust::Trust;
 /// An entry of a later version, signed by a key that the policy lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LaterEntry {
-    /// What its name says.
+    /// Its name.
     pub entry: EntryRef,
     /// The key that signed it.
     pub key: Digest,

@@ -59,7 +59,7 @@ pub struct HostMemory {
 /// An entry that is named as a parent by entries that count, is not there, and is not accepted as lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hole {
-    /// What is missing.
+    /// The missing entry.
     pub entry: EntryRef,
     /// The entries that count and name it, in order.
     pub named_by: Vec<Digest>,

@@ -23,7 +23,7 @@ pub struct LedgerReader {
 }
 
 impl LedgerReader {
-    /// Nothing was read yet.
+    /// A reader that has read nothing.
     #[must_use]
     pub fn new(id: RepositoryId) -> Self {
         let (carried, later, rubbish) = Default::default();

@@ -6,7 +6,7 @@ const NAMED: usize = 5;
 /// Files that are no entries: counted, the first of them named, and nothing else.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rubbish {
-    /// How many there are.
+    /// Their number.
     pub count: u64,
     /// The first by name, each with what is wrong.
     pub first: Vec<(String, String)>,

@@ -86,7 +86,7 @@ pub enum SnapshotState {
 pub struct Hold {
     /// The entry that holds it: of those that hold, the last in order. `None`: the trust policy does.
     pub by: Option<Digest>,
-    /// What it says.
+    /// Value found.
     pub reason: String,
 }
 

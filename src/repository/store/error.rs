@@ -174,7 +174,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// What kind of failure this is.
+    /// Returns the kind of failure.
     #[must_use]
     pub fn kind(&self) -> FailureKind {
         match self {

@@ -45,7 +45,7 @@ pub enum Misfit {
     Threshold {
         /// The threshold.
         threshold: u64,
-        /// How many custodians there are.
+        /// Number of custodians.
         custodians: usize,
     },
     /// A public key is there twice.

@@ -56,7 +56,7 @@ pub(in crate::cli) struct Arguments {
 #[derive(Debug, Default, Serialize)]
 struct CheckTable {
     checks: Vec<CheckRow>,
-    /// How many of them are good.
+    /// Number of good ones among them.
     good: usize,
     /// How many are warnings.
     warnings: usize,

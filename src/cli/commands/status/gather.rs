@@ -87,7 +87,7 @@ pub(super) struct StandbyStatus {
 /// What ends soon.
 #[derive(Debug, Serialize)]
 pub(super) struct ExpiringSoon {
-    /// How many days are looked ahead.
+    /// Number of days to look ahead.
     pub(super) within_days: i64,
     /// What ends in that time or has ended, soonest first.
     pub(super) items: Vec<Expiring>,

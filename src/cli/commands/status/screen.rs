@@ -79,7 +79,7 @@ fn headline(printer: &Printer, shown: &InstanceStatus) -> Result<(), Failure> {
     printer.line("")
 }
 
-/// How many columns there are behind an indentation.
+/// Number of columns after an indentation.
 fn room(printer: &Printer, indent: usize) -> usize {
     printer.width().min(WIDEST).saturating_sub(indent)
 }

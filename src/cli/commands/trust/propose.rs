@@ -25,7 +25,7 @@ Examples:
   keyhaven trust propose --remove-custodian 'kit of Bob' --threshold 1 --reason 'Bob has left'
   keyhaven trust propose --recover-md --reason 'instructions of the new version'")]
 pub(in crate::cli) struct Arguments {
-    /// How many custodians must sign
+    /// Number of custodians that must sign
     #[arg(long, value_name = "N")]
     threshold: Option<u64>,
     /// A custodian to remove: a name, or the start of a fingerprint; may be given more than once

@@ -82,7 +82,7 @@ impl Packed {
         String::from_utf8(out).ok()
     }
 
-    /// How many bytes it takes.
+    /// Number of bytes that it takes.
     #[cfg(test)]
     fn len(&self) -> usize {
         self.0.len()

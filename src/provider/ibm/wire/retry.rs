@@ -30,7 +30,7 @@ impl Tries {
         self.begun.get_or_insert_with(Instant::now);
     }
 
-    /// How many tries were begun.
+    /// Number of attempts begun.
     pub(super) fn made(&self) -> u32 {
         self.made
     }
