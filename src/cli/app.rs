@@ -1,4 +1,4 @@
-//! What every command starts from: arguments, configuration, printer, clock, the wish to stop.
+//! Context of every command: arguments, configuration, printer, clock, cancellation.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -54,7 +54,7 @@ impl App {
         Self { program, globals, printer, trail: None, cancel, changing: Arc::default(), opened: Arc::default() }
     }
 
-    /// What a job gets: the system's clock, the terminal, the wish to stop.
+    /// Returns the context of a job: the system's clock, the terminal, cancellation.
     pub(super) fn context(&self) -> Context {
         Context {
             clock: Arc::new(SystemClock),
@@ -90,7 +90,7 @@ impl App {
         Ok(self.file()?.instances().map(str::to_owned).collect())
     }
 
-    /// What each instance of the file sets, for people.
+    /// Returns the settings of each instance in the file, for people.
     ///
     /// # Errors
     /// As [`App::instances`].
@@ -149,13 +149,13 @@ impl App {
         named.or_else(|| default_paths().into_iter().find(|path| path.exists()))
     }
 
-    /// Where a configuration file was looked for, if none was found.
+    /// Returns the paths that were searched for a configuration file, if none was found.
     pub(super) fn searched(&self) -> Option<String> {
         let paths = || default_paths().iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
         self.config_path().is_none().then(paths)
     }
 
-    /// How the log is written, as the environment and the file say it. What is wrong in them is the command's affair.
+    /// Returns the log format from the environment and the file. Errors in them are left to the command.
     pub(super) fn log_format(&self) -> Option<LogFormat> {
         let variables = env::ours();
         let variables = variables.iter().map(|(name, text)| (name.as_str(), text.as_str()));
@@ -174,7 +174,7 @@ impl App {
     /// nothing: the job stops at its next safe point, and the command reports what the job did.
     ///
     /// # Errors
-    /// Those of `work`. Kind 130 when a signal came before: then none of `work` was done.
+    /// Those of `work`. Kind 130 if a signal came first; then `work` was not started.
     pub(super) async fn change<T, E: Into<Failure>>(
         &self,
         work: impl Future<Output = Result<T, E>>,
@@ -248,7 +248,7 @@ fn default_paths() -> Vec<PathBuf> {
     paths
 }
 
-/// Where relative paths of the environment and of flags start; as written when the platform does not say.
+/// Base of relative paths in the environment and in flags; empty if the platform does not provide it.
 fn working_folder() -> PathBuf {
     std::env::current_dir().unwrap_or_default()
 }

@@ -2,7 +2,7 @@
 
 use crate::model::{Clock, Timestamp};
 
-/// Gives the system's time.
+/// The system's clock.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SystemClock;
 

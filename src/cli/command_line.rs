@@ -1,4 +1,4 @@
-//! What is typed: the arguments of every command, and the command.
+//! The command line: global arguments and the command.
 
 use clap::Parser;
 

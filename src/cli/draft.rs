@@ -1,4 +1,4 @@
-//! What this program writes into the ledger under its own name.
+//! The name under which this program writes into the ledger.
 
 use crate::format::{Draft, EntryEvent};
 use crate::model::Clock;
@@ -8,7 +8,7 @@ pub(super) fn draft(clock: &dyn Clock, event: EntryEvent) -> Draft {
     Draft { time: clock.now(), tool: tool(), event }
 }
 
-/// What entries call this program.
+/// Returns this program's name in entries.
 pub(super) fn tool() -> String {
     format!("keyhaven/{}", env!("CARGO_PKG_VERSION"))
 }

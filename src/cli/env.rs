@@ -21,7 +21,7 @@ pub(super) fn colour_wanted() -> bool {
     variable("NO_COLOR").is_none() && variable("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// What this host calls itself.
+/// Returns the name of this host.
 #[expect(clippy::disallowed_methods, reason = "a file of the kernel, at the edge")]
 pub(super) fn host() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()

@@ -27,7 +27,7 @@ pub(super) fn safe_lines(text: &str) -> String {
     text.lines().map(safe).collect::<Vec<_>>().join("\n")
 }
 
-/// What a command prints: line ends and tabs stay, and styles where they are shown; everything else is escaped.
+/// Escapes the output of a command, except line ends, tabs and, if `styles`, our styles.
 pub(super) fn shown(text: &str, styles: bool) -> String {
     escaped(text, |rest| match rest.as_bytes().first() {
         Some(b'\n' | b'\t') => 1,

@@ -15,7 +15,7 @@ pub(super) struct Failure {
     kind: FailureKind,
     error: Box<dyn Error + Send + Sync>,
     hint: Option<String>,
-    /// What the result says that was printed before the failure.
+    /// Facts of the result that was printed before the failure.
     facts: Option<Box<RunFacts>>,
 }
 
@@ -54,7 +54,7 @@ impl Failure {
         Self::new(FailureKind::Interrupted, "interrupted")
     }
 
-    /// Takes an error of the library over.
+    /// Converts an error of the library.
     pub(super) fn from_error(kind: FailureKind, error: impl Error + Send + Sync + 'static) -> Self {
         Self { kind, error: Box::new(error), hint: None, facts: None }
     }
@@ -78,12 +78,12 @@ impl Failure {
         self
     }
 
-    /// What the result says that was printed before it.
+    /// Adds the facts of the result that was printed before it.
     pub(super) fn facts(&self) -> RunFacts {
         self.facts.as_deref().cloned().unwrap_or_default()
     }
 
-    /// Says first what it is about.
+    /// Puts the subject in front of the message.
     pub(super) fn of(self, what: &str) -> Self {
         let text = format!("{what}: {}", self.error);
         let mut cause = self.error;
@@ -95,12 +95,12 @@ impl Failure {
         Self { error: Box::new(Message { text, cause: Some(cause) }), ..self }
     }
 
-    /// What kind of failure it is.
+    /// Returns the kind of failure.
     pub(super) fn kind(&self) -> FailureKind {
         self.kind
     }
 
-    /// What to do next, if there is a word on it.
+    /// Returns the hint, if there is one.
     pub(super) fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
     }

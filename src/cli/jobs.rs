@@ -81,7 +81,7 @@ pub(super) enum RetentionDoubt {
 }
 
 impl RetentionDoubt {
-    /// What is the matter.
+    /// Description of the problem.
     pub(super) const fn text(self) -> &'static str {
         match self {
             Self::NoRule => "no rule of retention is set, so every run fails",

@@ -133,7 +133,7 @@ pub(super) fn create(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     create_with(path, |file| file.write_all(bytes).and_then(|()| file.sync_all()))
 }
 
-/// Makes a file and fills it; one that could not be filled is taken away again, so that the next try finds nothing half
+/// Creates a file and fills it. Removes it again if it cannot be filled, so that the next attempt finds nothing half
 /// there.
 #[expect(clippy::disallowed_methods, reason = "the file that was just made is removed, at the edge")]
 fn create_with(path: &Path, fill: impl FnOnce(&mut File) -> std::io::Result<()>) -> Result<(), Failure> {
@@ -179,7 +179,7 @@ fn exists(path: &Path) -> Failure {
         .hinted("choose another folder, or move the file away if it is really no longer needed")
 }
 
-/// Makes a folder, for its owner only, with all above it that are missing.
+/// Creates a directory for its owner only, with its missing parents.
 ///
 /// # Errors
 /// When the platform refuses.

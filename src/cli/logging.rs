@@ -26,7 +26,7 @@ use crate::model::Clock as _;
 /// The command that runs for ever; what it does is worth a line at `info`.
 const DAEMON: &str = "run";
 
-/// How lines are written.
+/// Format of log lines.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Format {
     /// For people.

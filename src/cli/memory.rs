@@ -32,7 +32,7 @@ pub(super) struct MemoryReport {
 }
 
 impl MemoryReport {
-    /// What a ledger that was read shows.
+    /// Builds the report from a ledger.
     pub(super) fn of(ledger: &Ledger) -> Self {
         let (known, trust) = (ledger.memory(), ledger.trust());
         let heads: BTreeSet<EntryRef> = known.heads.iter().copied().collect();

@@ -1,4 +1,4 @@
-//! What a command that has ended leaves for Prometheus: its run in the state folder, and the textfile.
+//! Metrics of a finished command: its run in the state directory, and the textfile.
 //!
 //! Nothing here may change how the command ends: whatever goes wrong is a warning, and reading the repository for the
 //! numbers of it is given up after a while.
@@ -22,9 +22,9 @@ use crate::model::with_causes;
 use crate::provider::ibm::convert::IbmConverter;
 use crate::repository::{Repository, StateDirectory};
 
-/// How long the repository is asked for its numbers. A run has just used it, or failed to.
+/// Timeout for reading the repository's metrics. A run has just used it, or failed to.
 const READING: Duration = Duration::from_secs(120);
-/// How often a daemon looks for what others have written into a repository.
+/// Interval at which a daemon looks for entries of other hosts.
 const REFRESH: Duration = Duration::from_secs(300);
 
 /// Counts a run, and writes the textfile where one is configured.

@@ -64,7 +64,7 @@ use invocation::Invocation;
 use outcome::CommandOutcome;
 use printer::Printer;
 
-/// How long a command that has changed nothing may take to end by itself after the first signal.
+/// Time after the first signal in which a command that has changed nothing may end by itself.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Runs the program: reads the arguments, does what they say, prints, and gives the exit code.

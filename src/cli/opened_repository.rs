@@ -1,4 +1,4 @@
-//! What every command that looks into snapshots starts from: settings, an open repository, keys, a judged ledger.
+//! Context of commands that read snapshots: settings, an open repository, keys, a judged ledger.
 
 use std::sync::Arc;
 

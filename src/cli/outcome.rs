@@ -1,13 +1,13 @@
-//! How a command ended, and what the record of its run keeps of its result.
+//! Outcome of a command, and the facts of its result for the run record.
 
 use super::failure::Failure;
 use crate::job::{RunFacts, RunResult};
 use crate::model::FailureKind;
 
-/// How a command ended that did not fail.
+/// Outcome of a command that did not fail.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct CommandOutcome {
-    /// What is wrong; the printed result says it, and only the exit code is left to give.
+    /// The problem; the printed result describes it, and only the exit code remains to be set.
     reported: Option<FailureKind>,
     facts: RunFacts,
 }
@@ -30,7 +30,7 @@ impl CommandOutcome {
     }
 }
 
-/// What is wrong with the end of a command; `None` when nothing is.
+/// Returns the failure kind of a finished command; `None` if it succeeded.
 pub(super) fn kind(ended: &Result<CommandOutcome, Failure>) -> Option<FailureKind> {
     match ended {
         Ok(outcome) => outcome.reported,
@@ -38,7 +38,7 @@ pub(super) fn kind(ended: &Result<CommandOutcome, Failure>) -> Option<FailureKin
     }
 }
 
-/// What the record of the run keeps, also of a command that failed after it had printed its result.
+/// Returns the facts for the run record, also for a command that failed after it printed its result.
 pub(super) fn facts(ended: &Result<CommandOutcome, Failure>) -> RunFacts {
     match ended {
         Ok(outcome) => outcome.facts.clone(),

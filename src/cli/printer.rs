@@ -22,7 +22,7 @@ pub(super) struct Printer {
     colour_out: bool,
     colour_err: bool,
     width: usize,
-    /// Where the log is JSON: what every line of it holds.
+    /// Members of every log line, if the log is JSON.
     log: Option<Map<String, Value>>,
 }
 
@@ -189,7 +189,7 @@ impl Printer {
         }
     }
 
-    /// Says on standard error what must be read before an answer is given, also when quiet.
+    /// Prints on standard error what must be read before an answer is given, even when quiet.
     pub(super) fn say(&self, text: &str) {
         err(&safe_lines(text));
     }

@@ -1,4 +1,4 @@
-//! What the process does to itself before anything else, so that plaintext stays in memory.
+//! Hardening of the process at its start, so that plaintext stays in memory.
 
 use rustix::fs::Mode;
 use rustix::process::{DumpableBehavior, Resource, Rlimit};

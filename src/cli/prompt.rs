@@ -17,7 +17,7 @@ static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
 /// The longest passphrase that is taken.
 const LONGEST: usize = 1024;
 
-/// Asks on the terminal; nothing that is typed is shown. Blocks.
+/// Prompts on the terminal without echo. Blocks.
 ///
 /// # Errors
 /// When there is no terminal to ask on, or the user gives up (Ctrl-C, Ctrl-D on an empty line).
@@ -43,7 +43,7 @@ pub(super) fn passphrase(question: &str) -> Result<SecretString, Failure> {
     Ok(SecretString::from(line?.as_str()))
 }
 
-/// Asks on the terminal for a yes; anything else is a no. Blocks.
+/// Prompts on the terminal for a yes; anything else is a no. Blocks.
 ///
 /// # Errors
 /// When there is no terminal to ask on.

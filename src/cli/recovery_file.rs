@@ -11,14 +11,14 @@ const BEGIN: &str = "-----BEGIN PUBLIC KEY-----";
 const RECOVERY_HOST: &str = "# Recovery host:";
 const END: &str = "-----END PUBLIC KEY-----";
 
-/// What is in such a file.
+/// Contents of such a file.
 #[derive(Debug, Default)]
 pub(super) struct RecoveryFile {
-    /// Who can open packs.
+    /// Recipients that can open packs.
     pub(super) recipients: Vec<Recipient>,
-    /// Who signs versions of the trust policy.
+    /// Keys that sign versions of the trust policy.
     pub(super) custodians: Vec<PublicKey>,
-    /// Who signs on the host that restores.
+    /// Keys of the host that restores.
     pub(super) recovery_hosts: Vec<PublicKey>,
 }
 

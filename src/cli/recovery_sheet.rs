@@ -13,7 +13,7 @@ use crate::repository::ledger::Ledger;
 /// `{{EACH_…}}` are repeated.
 const TEMPLATE: &str = include_str!("recovery_sheet.txt");
 
-/// What is on it. Nothing of it is secret.
+/// Contents of the sheet. Nothing in it is secret.
 #[derive(Debug)]
 pub(super) struct Sheet<'a> {
     pub(super) settings: &'a Settings,

@@ -1,4 +1,4 @@
-//! What several commands say about a repository.
+//! Warnings about a repository, shared by several commands.
 
 use super::failure::Failure;
 use super::memory::MemoryReport;

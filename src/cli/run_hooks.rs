@@ -1,4 +1,4 @@
-//! What surrounds a command that a scheduler would run: hooks, notifications, and the record of the run.
+//! Hooks, notifications and the run record around commands that a scheduler runs.
 //!
 //! The same around a command by hand and in the daemon, which builds its own [`Notifier`] with [`notifier`] and
 //! switches this off in the processes that it starts.
@@ -40,7 +40,7 @@ const INHERITED: &[&str] =
 /// the command does not begin then.
 ///
 /// # Errors
-/// Those of `work`, and kind 1 when the run-before hook failed.
+/// Those of `work`, and kind 1 if the run-before hook failed.
 pub(super) async fn around(
     app: &App,
     invocation: &Invocation,

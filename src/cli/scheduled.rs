@@ -13,10 +13,10 @@ pub(super) const RUN_DUE: &str = "KEYHAVEN_RUN_DUE";
 /// The process id of the daemon.
 pub(super) const RUN_PARENT: &str = "KEYHAVEN_RUN_PARENT";
 
-/// Where a job finds the configuration that its daemon has in force: a file in memory, its standard input.
+/// Path where a job finds its daemon's configuration: a file in memory, its standard input.
 pub(super) const RUN_CONFIG: (&str, &str) = ("KEYHAVEN_RUN_CONFIG", "/proc/self/fd/0");
 
-/// What takes the place of the configuration file in a command that a daemon runs, if anything does.
+/// Returns the path that replaces the configuration file in a command run by a daemon.
 pub(super) fn configuration() -> Option<PathBuf> {
     env::variable(RUN_CONFIG.0).filter(|_| by_daemon()).map(PathBuf::from)
 }
@@ -34,7 +34,7 @@ pub(super) fn due() -> Result<Option<ScheduledRun>, Failure> {
     env::variable(RUN_DUE).map(|text| parse(&text)).transpose()
 }
 
-/// What [`due`] reads back.
+/// Encodes a scheduled run for [`due`].
 pub(super) fn text(due: &ScheduledRun) -> String {
     format!("{}@{}", due.job, due.at)
 }

@@ -6,7 +6,7 @@ use super::table::Table;
 use super::text::safe;
 use crate::job::restore::plan::Remark;
 
-/// What is before a line that belongs to the heading above it.
+/// Indentation of a line below a heading.
 const INDENT: &str = "  ";
 
 /// A part of a report.

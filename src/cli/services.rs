@@ -95,7 +95,8 @@ fn unopened(error: RepositoryError) -> Failure {
     if skewed { failure.hinted("set this host's clock (`timedatectl set-ntp true`)") } else { failure }
 }
 
-/// Where entries are kept that were read from a bucket. A folder of this host is read as quickly as a copy of it.
+/// Returns the cache for entries read from a bucket. A local directory needs none: reading it is as fast as reading a
+/// copy.
 fn cache(settings: &Settings, location: &Location, id: &RepositoryId) -> Option<StateDirectory> {
     match location {
         Location::Bucket { .. } => Some(StateDirectory::new(&app::state_folder(settings)?, &id.to_string())),
@@ -135,14 +136,14 @@ pub(super) fn reader(settings: &Settings, recovery: Option<Identities>) -> Resul
     }
 }
 
-/// What is wanted of the backups.
+/// Returns the objectives of the backups.
 pub(super) fn objectives(settings: &Settings) -> Objectives {
     let wanted = settings.objectives();
     let duration = |period: Option<config::value::Period>| period.map(|period| period.0);
     Objectives { rpo: duration(wanted.rpo), verified_within: duration(wanted.verified_within) }
 }
 
-/// Who signs here, and what it remembers.
+/// Returns this host's writer: its signing key and its state directory.
 pub(super) fn writer(app: &App, settings: &Settings, id: &RepositoryId) -> Result<EntryWriter, Failure> {
     writer_with(configured_keys::signing_key(settings)?, app, settings, id)
 }

@@ -20,7 +20,7 @@ pub(super) struct SnapshotArguments {
 }
 
 impl SnapshotArguments {
-    /// What is asked for.
+    /// The requested snapshot.
     pub(super) fn wanted(&self) -> SnapshotQuery {
         self.at.map_or_else(|| self.snapshot.clone(), SnapshotQuery::At)
     }
@@ -56,7 +56,7 @@ impl OpenedSnapshot {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum SnapshotVerdict {
-    /// Nothing makes it suspect.
+    /// Not suspect.
     Good,
     /// Something makes it suspect.
     Suspect,

@@ -14,7 +14,7 @@ const MOST_ENTRIES: usize = 1_000;
 
 /// An entry of a table.
 pub(super) struct TableEntry<'n> {
-    /// What messages call it, without brackets.
+    /// Its name in messages, without brackets.
     pub(super) table: Cow<'static, str>,
     pub(super) node: &'n Node,
 }

@@ -1,4 +1,4 @@
-//! What can be wrong with a configuration.
+//! Configuration errors.
 
 use super::origin::SettingOrigin;
 
@@ -31,7 +31,7 @@ pub enum ConfigError {
         place: SettingOrigin,
         /// The key with its section.
         key: &'static str,
-        /// What took its place.
+        /// The key that replaced it.
         instead: &'static str,
     },
     /// A section that was written as a key.
@@ -49,9 +49,9 @@ pub enum ConfigError {
         place: SettingOrigin,
         /// The key with its section or table.
         key: String,
-        /// What would be right.
+        /// Description of a valid value.
         expected: String,
-        /// What is there, without its value where that may be a secret.
+        /// What was found, without the value if that may be a secret.
         found: String,
     },
     /// An environment variable that sets nothing.
@@ -69,13 +69,13 @@ pub enum ConfigError {
         place: SettingOrigin,
         /// The table or its member.
         what: String,
-        /// What is wrong and how to fix it.
+        /// Description of the problem and its fix.
         problem: String,
     },
     /// Which of the file's instances is meant is not clear.
     #[error("{problem}")]
     Instance {
-        /// What is wrong, with the names that there are.
+        /// Description of the problem, with the known names.
         problem: String,
     },
     /// A key that this command needs is nowhere.
@@ -102,7 +102,7 @@ pub enum ConfigError {
     Unfit {
         /// The key with its section.
         key: &'static str,
-        /// Where it was set.
+        /// Its origin.
         origin: SettingOrigin,
         /// What is wrong and how to fix it.
         problem: String,

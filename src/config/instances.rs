@@ -16,7 +16,7 @@ pub(super) const INSTANCES: &str = "instances";
 /// Maximum length of an instance name, in characters. Names are in metrics, and people type them.
 const LONGEST_NAME: usize = 40;
 
-/// What belongs to the process and not to an instance.
+/// Settings of the process, not of an instance.
 const OF_THE_PROCESS: &[&str] = &[INSTANCES, JOBS, "daemon", "metrics", "notify", "hooks", "audit", "log"];
 
 /// One entry of the table.
@@ -24,7 +24,7 @@ const OF_THE_PROCESS: &[&str] = &[INSTANCES, JOBS, "daemon", "metrics", "notify"
 pub(super) struct InstanceEntry {
     pub(super) name: String,
     origin: SettingOrigin,
-    /// What it sets.
+    /// Its settings.
     layer: Layer,
 }
 
@@ -88,7 +88,7 @@ impl Layer {
         }
     }
 
-    /// What each instance sets, for people.
+    /// Returns the settings of each instance, for people.
     #[must_use]
     pub fn instances_shown(&self) -> Vec<ShownEntry> {
         let of = |part: &InstanceEntry| {

@@ -49,13 +49,13 @@ pub struct JobConfig {
     pub jitter: Duration,
     /// A run is stopped after this time, at most seven days; without it the kind's own deadline holds.
     pub deadline: Option<Duration>,
-    /// How often a run that failed is tried again, at most 20 times.
+    /// Number of retries of a failed run, at most 20.
     pub retries: u32,
-    /// How long after a failure it is tried again for the first time, at most six hours; longer each time.
+    /// Delay of the first retry, at most six hours; it grows with each retry.
     pub retry_after: Duration,
     /// True if the newest run that was missed is caught up.
     pub catch_up: bool,
-    /// What is put behind the command. No secret can be among it: commands take none as an argument.
+    /// Further arguments of the command. They contain no secret: commands take none as an argument.
     pub args: Vec<String>,
     /// The instances of the file that it is for, none for all.
     pub instances: Vec<String>,

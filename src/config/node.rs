@@ -25,7 +25,7 @@ pub(super) struct Node {
     pub(super) base: Arc<Path>,
 }
 
-/// What a node holds.
+/// Value of a node.
 #[derive(Debug, Clone)]
 pub(super) enum NodeValue {
     /// The text of an environment variable, a flag or a default: it may stand for any type.
@@ -85,7 +85,7 @@ impl Node {
         }
     }
 
-    /// Takes a member of this table away.
+    /// Removes a member of this table.
     pub(super) fn take(&mut self, name: &str) -> Option<Self> {
         let NodeValue::Table(members) = &mut self.value else { return None };
         let at = members.iter().position(|(known, _)| known == name)?;
@@ -130,7 +130,7 @@ impl Node {
         })
     }
 
-    /// What the value is, for messages.
+    /// Description of the value in messages.
     pub(super) fn describe(&self) -> String {
         match &self.value {
             NodeValue::Untyped(text) | NodeValue::Text(text) => quoted(text),

@@ -1,8 +1,8 @@
-//! Where a setting was set, for messages and for `config show`.
+//! Origin of a setting, for messages and `config show`.
 
 use std::fmt;
 
-/// Where a setting was set.
+/// Origin of a setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SettingOrigin {
     /// In a file.
@@ -41,6 +41,6 @@ pub struct ShownEntry {
     pub key: String,
     /// Its value.
     pub value: String,
-    /// Where it was set.
+    /// Its origin.
     pub origin: SettingOrigin,
 }

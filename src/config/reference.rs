@@ -1,4 +1,4 @@
-//! What is written from the declarations of the sections: the commented file and the reference.
+//! The commented file and the reference, generated from the declarations of the sections.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What a section of the file is, and what a key of it is.
+//! Sections of the file and their keys.
 
 use super::SecretRef;
 use super::value::SettingType as _;
@@ -8,7 +8,7 @@ use super::value::SettingType as _;
 pub struct Section {
     /// Its name; empty for the keys at the top.
     pub name: &'static str,
-    /// What it is for.
+    /// Its purpose.
     pub about: &'static str,
     /// Its keys, in the order of the commented file.
     pub keys: &'static [ConfigKey],
@@ -19,13 +19,13 @@ pub struct Section {
 pub struct ConfigKey {
     /// `section.name`; a name alone for the keys at the top.
     pub path: &'static str,
-    /// What messages call its type.
+    /// Name of its type in messages.
     pub expected: fn() -> String,
     /// Its default, as an environment variable would set it.
     pub default: Option<&'static str>,
     /// A value for the commented file, as TOML.
     pub example: &'static str,
-    /// What it does.
+    /// Its effect.
     pub about: &'static str,
 }
 

@@ -26,7 +26,7 @@ const LONGEST_DAYS: u64 = 10 * 365;
 
 /// The type of a setting.
 pub trait SettingType {
-    /// What is right, as messages and the reference call it.
+    /// Description of a valid value in messages and in the reference.
     fn expected() -> String;
 }
 
@@ -34,9 +34,9 @@ pub trait SettingType {
 #[derive(Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ValueError {
-    /// What was found instead; never a long value, nor one that may be a secret.
+    /// The value found; never a long one, nor one that may be a secret.
     Found(String),
-    /// What is wrong, where that says more.
+    /// Description of the problem, if that says more.
     Problem(String),
 }
 

@@ -2,7 +2,7 @@
 
 use crate::cli::invocation::Invocation;
 
-/// What a command does to secrets.
+/// Effect of a command on secrets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SecretEffect {
     /// Opens or reads secrets without showing them.
@@ -16,13 +16,13 @@ pub(super) enum SecretEffect {
 /// A command that leaves an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Action {
-    /// What is typed.
+    /// The command as typed.
     path: &'static str,
     /// The flag that makes it one; without it, always.
     flag: Option<&'static str>,
     /// `OBJECT.VERB`, behind `keyhaven.`.
     pub(super) name: &'static str,
-    /// What it does to secrets.
+    /// Its effect on secrets.
     pub(super) effect: SecretEffect,
 }
 

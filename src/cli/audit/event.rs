@@ -33,7 +33,7 @@ pub(super) struct AuditEvent<'e> {
     pub(super) response_data: Option<Response>,
 }
 
-/// How it ended.
+/// Outcome of the action.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct AuditReason {
@@ -46,7 +46,7 @@ pub(super) struct AuditReason {
     pub(super) reason_for_failure: Option<String>,
 }
 
-/// Who did it.
+/// Initiator of the action.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Initiator {
@@ -55,7 +55,7 @@ pub(super) struct Initiator {
     pub(super) name: String,
     #[serde(rename = "typeURI")]
     pub(super) type_uri: &'static str,
-    /// Who became that user by sudo, as far as sudo says it.
+    /// The user who called sudo, if sudo reports one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) authn_name: Option<String>,
     pub(super) host: AuditHost,
@@ -79,7 +79,7 @@ pub(super) struct Credential {
     pub(super) fingerprint: String,
 }
 
-/// What it was done to. Ids only; the name of a secret where names are allowed.
+/// Target of the action. Ids only; the name of a secret if names are allowed.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct AuditTarget {
@@ -109,7 +109,7 @@ pub(super) struct Address {
     pub(super) address: String,
 }
 
-/// Who wrote the event.
+/// Writer of the event.
 #[derive(Debug, Serialize)]
 pub(super) struct Observer {
     pub(super) name: &'static str,
@@ -125,7 +125,7 @@ pub(super) struct AuditRequest {
     pub(super) due: Option<ScheduledRun>,
 }
 
-/// What came of it: numbers and digests.
+/// Result: numbers and digests.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Response {

@@ -44,7 +44,7 @@ pub(super) struct AuditTrail {
     state: Mutex<AuditState>,
 }
 
-/// What changes while the command runs.
+/// State that changes while the command runs.
 #[derive(Debug)]
 struct AuditState {
     sink: Sink,
@@ -108,7 +108,7 @@ pub(super) fn hand_on(event: &str, to_stdout: bool) {
 }
 
 impl AuditTrail {
-    /// Says that a value is about to be shown. Only when this has been written may it be.
+    /// Records that a value is about to be shown. The value may be shown only after this was written.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -123,7 +123,7 @@ impl AuditTrail {
         })
     }
 
-    /// Says how the command ended.
+    /// Records how the command ended.
     pub(super) fn end(&self, printer: &Printer, result: &Result<CommandOutcome, Failure>) {
         let kind = outcome::kind(result);
         let words = result.as_ref().err().filter(|_| self.names).map(|failure| failure.chain().join(": "));

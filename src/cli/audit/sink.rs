@@ -1,4 +1,4 @@
-//! Where events go: a file that is only ever appended to, or standard error.
+//! Destination of events: an append-only file, or standard error.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};

@@ -125,7 +125,7 @@ fn validate(app: &App) -> Result<CommandOutcome, Failure> {
     Ok(CommandOutcome::done())
 }
 
-/// What is doubtful about jobs of retention.
+/// Returns doubts about retention jobs.
 fn job_warnings(app: &App, all: &[Settings], several: bool) -> Result<Vec<String>, Failure> {
     let mut warnings: Vec<String> = Vec::new();
     for settings in all {

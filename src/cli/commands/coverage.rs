@@ -143,7 +143,7 @@ fn screen(shown: &ShownCoverage, arguments: &Arguments) -> Screen {
     screen
 }
 
-/// What was not captured, what policies leave out, what is lost member by member, and what is needed besides.
+/// Lists items not captured, items left out by policies, lost members, and further needs.
 fn lists(screen: &mut Screen, coverage: &CoverageReport, limit: usize) {
     if !coverage.not_captured.is_empty() {
         screen.line("");

@@ -43,7 +43,7 @@ pub(in crate::cli) struct Arguments {
     recovery: RecoveryArguments,
 }
 
-/// What happened to an item from the older to the newer.
+/// Change of an item from the older to the newer snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum DiffKind {
@@ -72,14 +72,14 @@ struct DiffRow {
     #[serde(rename = "type")]
     item_type: String,
     name: String,
-    /// What of it changed, between two snapshots: the list row, versions, locks, value.
+    /// Parts that changed between two snapshots: the list row, versions, locks, value.
     what: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
 struct DiffReport {
     older: u64,
-    /// Nothing for the live instance.
+    /// `None` for the live instance.
     newer: Option<u64>,
     same: u64,
     differences: Vec<DiffRow>,

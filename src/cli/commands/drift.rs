@@ -97,7 +97,7 @@ async fn against_source(app: &App, arguments: &Arguments, options: &PlanOptions)
     Ok(drift(&context, &live, expected, &standby, options, arguments.values).await?)
 }
 
-/// What the configuration makes different on purpose is no drift.
+/// Applies the policies of the configuration, so that intended differences are not drift.
 fn shaped(options: &PlanOptions, settings: &Settings) -> PlanOptions {
     PlanOptions { policies: settings.tables().policies().clone(), ..options.clone() }
 }

@@ -154,7 +154,7 @@ impl Arguments {
     }
 }
 
-/// What to say of a policy that keeps by number alone.
+/// Returns a warning about a policy that keeps by number alone.
 pub(in crate::cli) const ONLY_BY_NUMBER: &str = "keep_last is the only rule: whoever makes many snapshots, a schedule \
                                                  gone wild too, pushes all older ones out; set a rule by time as \
                                                  well, such as keep_daily";
@@ -306,7 +306,7 @@ impl ForgetReport {
     }
 }
 
-/// Who signs: the reaper whose key was given, else this host.
+/// Returns the signer: the reaper whose key was given, else this host.
 async fn writer(
     app: &App,
     settings: &Settings,
@@ -323,7 +323,7 @@ async fn writer(
     }
 }
 
-/// What was chosen by hand, each once.
+/// Returns the snapshots chosen by hand, each once.
 fn by_hand(ledger: &Ledger, chosen: &[SnapshotQuery]) -> Result<Vec<ForgetRow>, Failure> {
     let mut lines: Vec<ForgetRow> = Vec::new();
     for found in picked(ledger, chosen)? {

@@ -114,7 +114,7 @@ struct InitReport {
     identity_comment: String,
     /// The line that pins version 1, with its bytes.
     pin: String,
-    /// What to add to the configuration that was there already.
+    /// Lines to add to an existing configuration.
     #[serde(skip_serializing_if = "Option::is_none")]
     add_to_config: Option<String>,
 }
@@ -270,7 +270,7 @@ async fn make(
     })
 }
 
-/// What to do after an `init` that did not make the repository, or does not know whether it did.
+/// Returns the hint after an `init` that did not create the repository, or cannot know.
 fn not_made(error: RepositoryError, files: &Files) -> Failure {
     let keys = [&files.signing_key, &files.catalogue_key];
     let shown = format!("{} and {}", files.signing_key.display(), files.catalogue_key.display());
@@ -298,7 +298,7 @@ fn not_made(error: RepositoryError, files: &Files) -> Failure {
     Failure::from(error).hinted(hint)
 }
 
-/// How to go on with a repository whose `init` was cut short after the trust policy was written.
+/// Returns how to continue after an `init` that was interrupted once the trust policy was written.
 fn keep_and_go_on(id: &RepositoryId, files: &Files) -> String {
     format!(
         "keep its keys, {} and {}, and set repository.id = \"{id}\", keys.signing_key and keys.catalogue_key in \

@@ -192,7 +192,7 @@ async fn make(app: &App, arguments: NewArguments) -> Result<CommandOutcome, Fail
     Ok(CommandOutcome::done())
 }
 
-/// Where the parts of a kit go.
+/// Paths of the parts of a kit.
 struct KitFiles {
     folder: PathBuf,
     identity: PathBuf,

@@ -205,7 +205,7 @@ async fn make(app: &App, arguments: PlanArguments) -> Result<CommandOutcome, Fai
     make_plan(app, snapshot, recovery, consent, options, out.as_deref(), "restore").await
 }
 
-/// Makes a plan with the policies of the configuration, saves and prints it; `command` applies it.
+/// Creates a plan with the policies of the configuration, saves and prints it; `command` applies it.
 pub(super) async fn make_plan(
     app: &App,
     wanted: &SnapshotArguments,
@@ -386,7 +386,7 @@ fn plan_screen(plan: &Plan, out: Option<&Path>, command: &str) -> Screen {
     screen
 }
 
-/// What the rules, overrides and transforms of the configuration do.
+/// Lists the effects of the rules, overrides and transforms of the configuration.
 fn applied_lines(screen: &mut Screen, plan: &Plan) {
     for one in &plan.applied {
         let places = if one.places > 0 { format!("{} in ", text::count(one.places, "place")) } else { String::new() };

@@ -61,7 +61,7 @@ pub(in crate::cli) struct Arguments {
     instance_id: Option<uuid::Uuid>,
 }
 
-/// What a client needs. The API key opens nothing but this sandbox.
+/// Connection data of a client. The API key opens only this sandbox.
 #[derive(Serialize)]
 struct SandboxReport<'a> {
     url: String,

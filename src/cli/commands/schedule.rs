@@ -104,7 +104,7 @@ struct RunTime {
     local: String,
     zone: &'static str,
     abbreviation: String,
-    /// What a change of the clocks does to it.
+    /// Effect of a clock change.
     #[serde(skip_serializing_if = "Option::is_none")]
     mark: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]

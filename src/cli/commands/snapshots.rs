@@ -96,7 +96,7 @@ pub(super) struct SnapshotRow {
 }
 
 impl SnapshotRow {
-    /// What a person should know of it beyond its numbers.
+    /// Remarks for people.
     fn marks(&self) -> String {
         let state = Some(self.state).filter(|state| *state != "live").map(str::to_owned);
         let partial = self.partial.then(|| "partial".to_owned());

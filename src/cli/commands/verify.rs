@@ -178,7 +178,7 @@ fn screen(report: &VerifyReport) -> Screen {
     screen
 }
 
-/// What to do about the problems that do not say it themselves.
+/// Returns fixes for problems whose message has none.
 fn fixes(report: &VerifyReport) -> Vec<&'static str> {
     let has = |wanted: &dyn Fn(&Problem) -> bool| report.problems.iter().any(wanted);
     let mut fixes = Vec::new();

@@ -20,7 +20,7 @@ const ISSUED: [&str; 5] =
 /// Configurations that may need what a restore does not bring.
 const MAY_STAY_AWAY: [&str; 2] = ["private_cert_configuration_", "custom_credentials_configuration"];
 
-/// How much was compared, and what differs. Differences name things and never values.
+/// Amount compared, and the differences. Differences contain names, never values.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct DemoComparison {
     pub(super) groups: u64,
@@ -31,9 +31,9 @@ pub(super) struct DemoComparison {
     pub(super) locks: u64,
     /// Certificates that came back as imported ones, their parts compared byte for byte.
     pub(super) converted: u64,
-    /// What the standby made anew: authorities with new keys, templates, certificates that were still on order.
+    /// Items that the standby issued anew: authorities with new keys, templates, pending certificates.
     pub(super) anew: u64,
-    /// What is not there, as the restore said.
+    /// Missing items, as the restore reported.
     pub(super) named: u64,
     pub(super) differences: Vec<String>,
 }

@@ -58,9 +58,9 @@ pub(super) struct Arguments {
 
 const SEED: u64 = 20_261_122;
 const STANDBY_ID: &str = "9d0f7a64-33c5-4a0e-b1f2-6f1c8d4e5a77";
-/// What is added to, for errors.
+/// File that is extended, for error messages.
 const CONFIG: &str = "the collector's configuration";
-/// What the collector's configuration gets for the nights to come.
+/// Jobs added to the collector's configuration.
 const NIGHTLY: &str = "\n[jobs.backup]\ncron = \"*/15 * * * *\"\n";
 /// The pace for both instances: they belong to the demo alone.
 const PACE: &str = "1000";
@@ -131,7 +131,7 @@ impl Stage {
         self.folder.join(name)
     }
 
-    /// Takes the folder away, unless it is to stay.
+    /// Removes the directory unless it is kept.
     #[expect(clippy::disallowed_methods, reason = "the demo's own temporary folder")]
     fn clear(&self) {
         if !self.kept {
@@ -319,7 +319,7 @@ impl Stage {
         Ok((changes, backup?))
     }
 
-    /// What an operator sets up once and looks at when they like.
+    /// Steps that an operator sets up once and can look at later.
     async fn every_night(
         &self,
         app: &App,
@@ -392,7 +392,7 @@ impl DemoNarrator<'_> {
         self.line(&format!("{} {}", self.app.printer.paint(Style::Dim, &format!("{host}$")), command))
     }
 
-    /// What a command printed for people.
+    /// Output of a command for people.
     fn screen(&self, text: &str) -> Result<(), Failure> {
         text.lines().try_for_each(|line| self.line(format!("  {line}").trim_end()))
     }

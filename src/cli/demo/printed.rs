@@ -1,4 +1,4 @@
-//! What the commands of the story print as JSON, as far as the story reads it. A member that is missing is an error.
+//! JSON results of the demo's commands, as far as the demo reads them. A missing member is an error.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::model::{Digest, Timestamp};
 pub(super) struct Printed<T> {
     /// As it was printed.
     pub(super) json: Value,
-    /// What the story reads of it.
+    /// Members that the demo reads.
     pub(super) read: T,
 }
 

@@ -1,4 +1,4 @@
-//! What the demo did and measured, and how it is printed.
+//! Results of the demo, and how they are printed.
 
 use std::path::PathBuf;
 
@@ -20,23 +20,23 @@ pub(super) struct Story {
     pub(super) source: String,
     /// The CRN of the instance that everything was restored into.
     pub(super) standby: String,
-    /// What `init` printed.
+    /// Result of `init`.
     pub(super) init: Value,
     /// Changes that the writer made while the first backup ran.
     pub(super) changes_during_backup: u64,
-    /// What the first `backup` printed.
+    /// Result of the first `backup`.
     pub(super) backup: Value,
     /// Whether the state that the first snapshot claims was found in the instance's own log, by content.
     pub(super) claim: ConsistencyClaim,
-    /// What `verify --level payload` printed.
+    /// Result of `verify --level payload`.
     pub(super) verify: Value,
-    /// What `coverage` printed.
+    /// Result of `coverage`.
     pub(super) coverage: Value,
     /// Changes made between the two backups.
     pub(super) changes_between: u64,
-    /// What the second `backup` printed.
+    /// Result of the second `backup`.
     pub(super) incremental: Value,
-    /// What `status` printed after it, with a job in the configuration.
+    /// Result of `status` after it, with a job in the configuration.
     pub(super) status: Value,
     /// Requests of the second backup.
     pub(super) incremental_requests: u64,
@@ -48,19 +48,19 @@ pub(super) struct Story {
     pub(super) recovery_point_ms: i64,
     /// The totals of the plan.
     pub(super) plan: Totals,
-    /// What `restore apply` printed.
+    /// Result of `restore apply`.
     pub(super) restore: Value,
     /// Time from the start of the planning to the end of the restore, in milliseconds.
     pub(super) restore_ms: i64,
     /// Source and standby, compared item by item from inside.
     pub(super) compared: DemoComparison,
-    /// How to open a pack with stock tools.
+    /// Commands that open a pack with stock tools.
     pub(super) stock_tools: Vec<String>,
     /// Everything, in milliseconds.
     pub(super) elapsed_ms: i64,
 }
 
-/// What the first snapshot said of itself, and what the instance's log says of that.
+/// Consistency claim of the first snapshot, checked against the instance's log.
 #[derive(Debug, Serialize)]
 pub(super) struct ConsistencyClaim {
     /// `point_in_time` or `per_item`.
@@ -72,7 +72,7 @@ pub(super) struct ConsistencyClaim {
     pub(super) holds: Option<bool>,
 }
 
-/// Where everything lies.
+/// Locations of the demo's files.
 #[derive(Debug, Serialize)]
 pub(super) struct Paths {
     /// The folder of the demo.

@@ -29,7 +29,7 @@ pub(super) async fn run(instance: EmbeddedInstance, stop: CancellationToken) -> 
     done
 }
 
-/// Makes `count` changes at once; returns how many were made.
+/// Makes `count` changes at once; returns the number of changes made.
 pub(super) fn burst(instance: &EmbeddedInstance, count: u32) -> u64 {
     let ids = changeable(instance);
     (0..count).map(|step| u64::from(change(instance, &ids, 1_000 + step))).sum()

@@ -25,7 +25,7 @@ impl RecipientList {
         }
     }
 
-    /// That list of a policy.
+    /// Returns that list of a policy.
     pub(in crate::cli) fn of(self, policy: &Policy) -> &[PolicyRecipient] {
         match self {
             Self::Recovery => &policy.recovery_recipients,
@@ -46,7 +46,7 @@ impl RecipientList {
 pub(in crate::cli) enum PolicyChange {
     /// A key may sign what its roles allow.
     AddKey { name: String, key: PublicKey, roles: Vec<SigningRole> },
-    /// What a key signed counts up to these entries.
+    /// Entries of the key stay valid up to these.
     EndKey { key: Digest, until: Vec<EntryRef> },
     /// A key may sign versions of the policy.
     AddCustodian { name: String, key: PublicKey },
@@ -60,7 +60,7 @@ pub(in crate::cli) enum PolicyChange {
     RemoveRecipient { list: RecipientList, recipient: String },
     /// Grace period between forget and sweep, in seconds.
     Grace(u64),
-    /// How long a run may take, in seconds.
+    /// Longest duration of a run, in seconds.
     LongestRun(u64),
     /// `RECOVER.md` has this digest.
     RecoverMd(Digest),

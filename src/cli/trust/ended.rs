@@ -1,4 +1,4 @@
-//! What entries of an ended key count.
+//! Which entries of an ended key are valid.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -40,11 +40,11 @@ fn cover(ledger: &Ledger, mut open: Vec<Digest>, covered: &mut HashSet<Digest>) 
 /// Entries of one key that a version changes: they count now and would not, or the other way round.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub(in crate::cli) struct Entries {
-    /// What the policy calls the key.
+    /// Name of the key in the policy.
     pub(in crate::cli) name: String,
     /// Its fingerprint.
     pub(in crate::cli) key: Digest,
-    /// How many entries.
+    /// Number of entries.
     pub(in crate::cli) entries: u64,
     /// Number of snapshots among them.
     pub(in crate::cli) snapshots: u64,
@@ -52,14 +52,14 @@ pub(in crate::cli) struct Entries {
     pub(in crate::cli) first: EntryRef,
 }
 
-/// What counts now and would no longer count, by key.
+/// Returns the entries that are valid now and would become invalid, by key.
 pub(in crate::cli) fn no_longer_counts(ledger: &Ledger, after: &Policy) -> Vec<Entries> {
     let ended = covered(ledger, after);
     let lost = |entry: &&Entry| ended.get(&entry.key).is_some_and(|counts| !counts.contains(&entry.digest));
     by_key(ledger.counted().filter(lost), after)
 }
 
-/// What does not count now because its key has ended, and would count since the end has moved, by key.
+/// Returns the entries that are invalid now because their key has ended, and would become valid, by key.
 pub(in crate::cli) fn counts_again(ledger: &Ledger, after: &Policy) -> Vec<Entries> {
     let ended = covered(ledger, after);
     let void = ledger.judged().filter(|(_, status)| **status == EntryStatus::Void(Void::Ended));

@@ -53,12 +53,12 @@ struct ProposalFile {
     recover_md: Option<String>,
 }
 
-/// How far a proposal is.
+/// Progress of a proposal.
 #[derive(Debug, Clone)]
 pub(in crate::cli) struct ProposalState {
     /// The versions that it follows: one, or the branches of a fork that it ends.
     pub(in crate::cli) predecessors: Vec<(PolicyRef, Policy)>,
-    /// Who must sign.
+    /// Required signers.
     pub(in crate::cli) signers: Vec<Signers>,
     /// Earlier versions that it names and that are unknown here.
     pub(in crate::cli) unknown: Vec<PolicyRef>,
@@ -69,7 +69,7 @@ pub(in crate::cli) struct ProposalState {
 pub(in crate::cli) struct Signers {
     /// The number of the version whose custodians these are.
     pub(in crate::cli) version: u64,
-    /// How many must sign.
+    /// Number of required signatures.
     pub(in crate::cli) needed: u64,
     /// The names of those who have.
     pub(in crate::cli) signed: Vec<String>,

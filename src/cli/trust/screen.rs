@@ -1,4 +1,4 @@
-//! What people read of a change of the trust policy: before it is signed, and after.
+//! Presentation of a change of the trust policy, before and after it is signed.
 
 use std::path::Path;
 
@@ -52,14 +52,14 @@ pub(in crate::cli) fn print(printer: &Printer, changed: &ChangeReport) -> Result
     }
 }
 
-/// What a change of an ended key does to its entries.
+/// Returns the effect of a changed key end on the entries of the key.
 fn entries(printer: &Printer, changed: &ChangeReport) -> Vec<String> {
     let lost = changed.no_longer_counts.iter().map(no_longer_counts);
     let gained = changed.counts_again.iter().map(|entries| words("Counts again", entries));
     lost.chain(gained).flat_map(|sentence| item(printer, "  ", &sentence)).collect()
 }
 
-/// What does not count of a key, in words.
+/// Describes the entries of a key that are no longer valid.
 pub(in crate::cli) fn no_longer_counts(entries: &Entries) -> String {
     words("No longer counts", entries)
 }

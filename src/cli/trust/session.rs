@@ -24,7 +24,7 @@ use crate::repository::{RecoverMd, Repository, recover_md};
 /// The value of `schema` of a change.
 pub(in crate::cli) const SCHEMA: &str = "keyhaven/policy-change/1";
 
-/// Who signs a change of the trust policy, and why.
+/// Signer of a change of the trust policy, and the reason.
 #[derive(Debug, Clone, clap::Args)]
 pub(in crate::cli) struct Signing {
     /// Why; it is recorded in the trust policy
@@ -65,7 +65,7 @@ pub(in crate::cli) struct Session<'a> {
 #[derive(Debug, Serialize)]
 pub(in crate::cli) struct ChangeReport {
     pub(in crate::cli) schema: &'static str,
-    /// What was changed, as the command names it.
+    /// The change, as the command names it.
     pub(in crate::cli) change: String,
     #[serde(flatten)]
     pub(in crate::cli) details: serde_json::Map<String, serde_json::Value>,
@@ -90,12 +90,12 @@ pub(in crate::cli) struct ChangeReport {
     /// The proposal file, until then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::cli) proposal: Option<PathBuf>,
-    /// Who must sign.
+    /// Required signers.
     pub(in crate::cli) signers: Vec<Signers>,
-    /// What counted before and does not count now.
+    /// Entries that became invalid.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(in crate::cli) no_longer_counts: Vec<Entries>,
-    /// What did not count before and counts now.
+    /// Entries that became valid.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(in crate::cli) counts_again: Vec<Entries>,
     /// True if the changes were shown before, so that the result need not repeat them.

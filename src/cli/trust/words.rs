@@ -1,4 +1,4 @@
-//! What differs between two versions of the trust policy, in words.
+//! Differences between two versions of the trust policy, in words.
 
 use std::collections::BTreeMap;
 
@@ -98,7 +98,7 @@ fn keys(before: &Policy, after: &Policy, said: &mut Vec<String>) {
     }
 }
 
-/// What counts of an ended key.
+/// Describes the valid entries of an ended key.
 pub(in crate::cli) fn until_words(until: &[EntryRef]) -> String {
     match until {
         [] => "nothing that it signed counts".to_owned(),
@@ -176,12 +176,12 @@ fn lists(before: &Policy, after: &Policy, said: &mut Vec<String>) {
     list(texts(&before.held), texts(&after.held), gain, loss);
 }
 
-/// What the second has and the first lacks.
+/// Returns the elements of the second that the first lacks.
 fn added<'a, T>(old: &'a BTreeMap<String, T>, new: &'a BTreeMap<String, T>) -> impl Iterator<Item = &'a T> {
     new.iter().filter(|(key, _)| !old.contains_key(*key)).map(|(_, one)| one)
 }
 
-/// What both have.
+/// Returns the elements of both.
 fn both<'a, T>(old: &'a BTreeMap<String, T>, new: &'a BTreeMap<String, T>) -> impl Iterator<Item = (&'a T, &'a T)> {
     old.iter().filter_map(|(key, one)| Some((one, new.get(key)?)))
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::config::value::{SecretRef, TextValue, ValueError, is_loopback, text_value};
 
-/// Where a target is.
+/// Location of a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotifyPlace {
     /// A URL without a secret in it.

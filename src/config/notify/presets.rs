@@ -1,11 +1,11 @@
 //! Webhooks that are ready to use.
 
-/// What a preset sets; a target may say otherwise for each.
+/// Settings of a preset; a target may override each.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Preset {
     /// Its name.
     pub(super) name: &'static str,
-    /// Where it goes, when the place is the same for everybody.
+    /// URL, if it is the same for all users.
     pub(super) url: Option<&'static str>,
     /// The type of the body.
     pub(super) content_type: &'static str,

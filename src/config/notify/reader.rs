@@ -15,7 +15,7 @@ use crate::model::nearest::did_you_mean;
 
 /// Default interval of repeated notifications about a problem that persists.
 const REPEAT: Duration = Duration::from_secs(86_400);
-/// How long one target may take for one notification, with all its attempts.
+/// Timeout of one notification to one target, with all its attempts.
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// The longest that a target may ask for: a run waits for it.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(120);
@@ -48,7 +48,7 @@ words! {
     }
 }
 
-/// What the members of every kind are read as.
+/// Members of every kind of target.
 #[derive(Deserialize)]
 struct TargetMembers {
     name: Option<String>,

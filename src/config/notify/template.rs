@@ -38,7 +38,7 @@ pub const FIELDS: &[(&str, &str)] = &[
 /// The largest template, in bytes.
 pub const LARGEST: usize = 64 * 1024;
 
-/// How what is filled in is made harmless.
+/// Escaping of inserted values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Escape {
     /// As the inside of a JSON string.

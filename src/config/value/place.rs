@@ -1,4 +1,4 @@
-//! Where something is: URLs, paths, buckets, and references to secrets.
+//! Locations: URLs, paths, buckets, and references to secrets.
 
 use std::fmt;
 use std::ops::Deref;

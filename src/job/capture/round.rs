@@ -20,8 +20,8 @@ use crate::provider::{CompleteListing, Listed, Readable, Sink};
 /// Number of our reads after which only `updated_at` changed, with no counter-example, before we conclude that reading
 /// itself updates it.
 const TELLING: u64 = 3;
-/// Window around the end of a read, in milliseconds, in which a new `updated_at` is attributed to that read. Before the end:
-/// the requests of one item. After it: `Date` has no fractions of a second.
+/// Window around the end of a read, in milliseconds, in which a new `updated_at` is attributed to that read. Before the
+/// end: the requests of one item. After it: `Date` has no fractions of a second.
 const OURS: RangeInclusive<i64> = -10_000..=1_000;
 
 /// List rows of an item that may have to be read.

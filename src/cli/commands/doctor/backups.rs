@@ -1,4 +1,4 @@
-//! What there is already: the newest good snapshot, the last verification.
+//! Checks of existing backups: the newest good snapshot, the last verification.
 
 use super::repository::RepositoryFacts;
 use super::row::Rows;

@@ -35,7 +35,7 @@ pub(super) fn rows(app: &App, settings: &Settings) -> Rows {
     rows
 }
 
-/// What keeps plaintext in this process's memory and files for their owner.
+/// Checks that plaintext stays in memory and files are readable by their owner only.
 #[derive(Debug, Clone, Copy)]
 struct Process {
     no_core: bool,
@@ -128,7 +128,7 @@ fn can_write(folder: &Path) -> Result<PathBuf, String> {
     }
 }
 
-/// How much room the file system of a folder has left.
+/// Checks the free space of a directory's file system.
 fn room(rows: &mut Rows, what: &'static str, folder: &Path) {
     let Some(existing) = folder.ancestors().find(|path| path.exists()) else { return };
     match rustix::fs::statvfs(existing) {

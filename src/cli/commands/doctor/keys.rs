@@ -35,7 +35,7 @@ fn signing_key(rows: &mut Rows, settings: &Settings, host: &HostPurpose) -> Opti
     rows.take("signing key", configured_keys::signing_key(settings), fingerprint, MADE_BY_INIT)
 }
 
-/// Whom the trust policy seals backups to.
+/// Recipients in the trust policy.
 pub(super) fn recipients(settings: &Settings, policy: &Policy, catalogue: Option<&Identities>) -> Rows {
     let mut rows = Rows::new("Recipients");
     let what = "recovery recipients";

@@ -1,4 +1,4 @@
-//! How long doctor waits for an answer.
+//! Timeout of doctor's checks.
 
 use std::future::Future;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::cli::failure::Failure;
 use crate::model::FailureKind;
 
-/// How long one question may take.
+/// Timeout of one check.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limit(pub(super) Duration);
 

@@ -58,9 +58,9 @@ struct CheckTable {
     checks: Vec<CheckRow>,
     /// Number of good ones among them.
     good: usize,
-    /// How many are warnings.
+    /// Number of warnings.
     warnings: usize,
-    /// How many are bad.
+    /// Number of bad rows.
     bad: usize,
 }
 

@@ -1,10 +1,10 @@
-//! What this host is for.
+//! Purpose of this host.
 
 use super::jobs;
 use crate::config::Settings;
 use crate::format::SigningRole;
 
-/// What this host is for, by its configuration.
+/// Purpose of this host, derived from its configuration.
 #[derive(Debug)]
 pub(super) struct HostPurpose {
     /// It backs up, or it would.

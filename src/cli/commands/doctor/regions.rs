@@ -3,7 +3,7 @@
 use super::row::Rows;
 use crate::config::{Location, Settings};
 
-/// Where something runs, as far as it can be told.
+/// Region of an instance or bucket, if known.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Regions {
     /// Of the source.

@@ -23,7 +23,7 @@ const LEDGER_MEND: &str = "`keyhaven verify --level ledger` lists all of it";
 const REPOSITORY: &str =
     "check repository.url, repository.endpoint, the access key and its right to list and read, and the network between";
 
-/// What further checks go on with.
+/// Input of further checks.
 #[derive(Debug, Default)]
 pub(super) struct RepositoryFacts {
     pub(super) repository: Option<Repository>,
@@ -87,7 +87,7 @@ fn clock(rows: &mut Rows, repository: &Repository, clock: &dyn Clock, answered: 
     }
 }
 
-/// How far this host's clock is from another's.
+/// Compares this host's clock with another's.
 pub(super) fn skew(rows: &mut Rows, what: &'static str, millis: i64) {
     let mend = "set this host's clock (`timedatectl set-ntp true`); nothing is signed until then";
     if millis.abs() > SKEW_MILLIS {
@@ -115,7 +115,7 @@ fn problems(rows: &mut Rows, ledger: &Ledger, present: Timestamp) {
     rows.warning("ledger", format!("{worst}{more}{grave}"), LEDGER_MEND);
 }
 
-/// What this host saw and the bucket lacks, in ledger and trust policy.
+/// Reports entries and policy versions that this host saw and the bucket lacks.
 fn memory(rows: &mut Rows, ledger: &Ledger) {
     let memory = MemoryReport::of(ledger);
     match memory.heads.as_slice() {
@@ -246,7 +246,7 @@ async fn known_object(repository: &Repository, ledger: &Ledger) -> Result<Option
     Ok(None)
 }
 
-/// What keeps a stolen collector from destroying the repository.
+/// Checks what protects the repository against a stolen collector.
 async fn protection(rows: &mut Rows, settings: &Settings, repository: &Repository, ledger: &Ledger, limit: Limit) {
     let what = "protection";
     if !matches!(settings.repository().map(|one| one.location), Ok(Location::Bucket { .. })) {

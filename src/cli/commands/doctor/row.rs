@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::cli::failure::Failure;
 use crate::model::FailureKind;
 
-/// How a check came out.
+/// Result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum CheckResult {
@@ -22,11 +22,11 @@ pub(super) enum CheckResult {
 pub(super) struct CheckRow {
     /// Its heading.
     pub(super) group: &'static str,
-    /// What was looked at.
+    /// Subject of the check.
     pub(super) what: &'static str,
-    /// How it came out.
+    /// Its result.
     pub(super) verdict: CheckResult,
-    /// What was found.
+    /// The finding.
     pub(super) found: String,
     /// How to fix it; present in every row that is not good.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,7 +75,7 @@ impl Rows {
         self.bad(what, failure.kind(), failure.chain().join(": "), mend);
     }
 
-    /// Takes a result: what is there, or why it is not.
+    /// Adds a result: the value, or the reason why it is missing.
     pub(super) fn take<T>(
         &mut self,
         what: &'static str,

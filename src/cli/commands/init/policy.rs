@@ -27,7 +27,7 @@ pub(super) fn default_threshold(custodians: usize) -> u64 {
     if custodians <= 2 { 1 } else { custodians as u64 / 2 + 1 }
 }
 
-/// Who may sign what, and whom backups are sealed to, at the beginning.
+/// The initial trust policy.
 pub(super) fn fill(
     policy: &mut Policy,
     collector: &PublicKey,
@@ -66,7 +66,7 @@ pub(super) fn fill(
     policy.sort();
 }
 
-/// What the threshold means.
+/// Explains the threshold.
 pub(super) fn threshold_words(threshold: u64, custodians: usize) -> String {
     match (threshold, custodians) {
         (1, 1) => "one custodian: whoever has that key has the repository; 2 of 3 is recommended".to_owned(),

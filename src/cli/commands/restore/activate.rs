@@ -165,7 +165,7 @@ fn plan_screen(plan: &Activation, out: Option<&Path>) -> Screen {
     screen
 }
 
-/// What the old primary said, in words.
+/// Describes the answer of the old primary.
 fn said(primary: &OldPrimary) -> String {
     match primary {
         OldPrimary::NotAsked => "not asked: the configuration names no [source]".to_owned(),

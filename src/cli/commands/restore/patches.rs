@@ -68,7 +68,7 @@ pub(super) fn run(app: &App, arguments: &Arguments) -> Result<CommandOutcome, Fa
     Ok(CommandOutcome::reported(made.kind()))
 }
 
-/// What is no command goes to standard error, so that the commands can be given to a shell.
+/// Prints remarks to standard error, so that the commands can be piped into a shell.
 fn remarks(app: &App, made: &Patches, files: bool) {
     let named = |name: &Name| match &name.namespace {
         Some(namespace) => format!("{} {namespace}/{}", name.kind, name.name),

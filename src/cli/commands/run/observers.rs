@@ -20,7 +20,7 @@ use crate::daemon::{DaemonRole, DaemonState, InstanceView, JobRun, JobView, Noti
 use crate::job::status::{Objectives, status};
 use crate::model::Clock as _;
 
-/// What surrounds the runs of one instance.
+/// Observer of the runs of one instance.
 #[derive(Debug)]
 struct InstanceObserver {
     notifier: Notifier,
@@ -28,7 +28,7 @@ struct InstanceObserver {
     objectives: Objectives,
 }
 
-/// How every job stands, and the daemon.
+/// State of every job and of the daemon.
 type ShownJobs = (Vec<(TaskId, JobView)>, DaemonRole);
 
 #[derive(Debug)]
@@ -42,7 +42,7 @@ pub(super) struct DaemonObserver {
     stop: CancellationToken,
     /// Attempts that were told to begin.
     begun: Mutex<BTreeMap<TaskId, StartedRun>>,
-    /// What was shown last.
+    /// The state shown last.
     shown: Mutex<Option<ShownJobs>>,
 }
 

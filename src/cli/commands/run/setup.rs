@@ -25,7 +25,7 @@ use crate::model::{FailureKind, Timestamp};
 use crate::repository::StateDirectory;
 use crate::repository::lease::Leases;
 
-/// What belongs to the daemon and its service manager alone.
+/// Variables that belong to the daemon and its service manager alone.
 const HIDDEN: &[&str] = &["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
 
 /// Prepares the settings of all instances, so that an error in them shows before any is used. `text` is that of their

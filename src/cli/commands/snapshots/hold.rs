@@ -107,7 +107,7 @@ fn check(found: &OpenedSnapshot, hold: bool) -> Result<(), Failure> {
     }
 }
 
-/// What was recorded.
+/// The recorded entry.
 #[derive(Serialize)]
 struct HoldReport {
     snapshot: Digest,

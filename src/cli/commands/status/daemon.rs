@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 use crate::config::Settings;
 
-/// How long it may take: it runs on this host.
+/// Timeout; the daemon runs on this host.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// The longest answer that is looked at.
 const LARGEST: u64 = 4096;
@@ -17,15 +17,15 @@ const LARGEST: u64 = 4096;
 /// The daemon.
 #[derive(Debug, Serialize)]
 pub(super) struct DaemonStatus {
-    /// Where it listens by the configuration.
+    /// Its configured address.
     pub(super) listen: String,
     /// True if it answers.
     pub(super) answers: bool,
-    /// What it says of itself, or why there is no answer.
+    /// Its answer, or the reason why there is none.
     pub(super) says: String,
 }
 
-/// Asks it; `None` where none is configured to listen.
+/// Asks the daemon; `None` if none is configured to listen.
 pub(super) async fn ask(settings: &Settings) -> Option<DaemonStatus> {
     let listen = settings.daemon().listen.clone()?;
     let asked = tokio::time::timeout(PATIENCE, ready(&listen)).await;

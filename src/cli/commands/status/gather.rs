@@ -1,4 +1,4 @@
-//! What is shown, part by part: one that cannot be had leaves its reason and takes nothing from the others.
+//! Collects the parts of the screen. A part that cannot be read shows the reason and does not affect the others.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,9 +18,9 @@ use crate::provider::ibm::convert::IbmConverter;
 use crate::repository::Repository;
 use crate::repository::ledger::Ledger;
 
-/// How long the repository may take to answer.
+/// Timeout of the repository.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// What ends within these days is shown.
+/// Days within which expiring items are shown.
 const SOON_DAYS: i64 = 30;
 
 /// One instance.
@@ -32,9 +32,9 @@ pub(super) struct InstanceStatus {
     pub(super) stale: bool,
     /// Why, in words.
     pub(super) reasons: Vec<String>,
-    /// Where its repository lies; `None` when that is not set.
+    /// Location of its repository; `None` if not set.
     pub(super) place: Option<String>,
-    /// What makes the trust in the repository doubtful.
+    /// Doubts about the repository.
     pub(super) memory: MemoryReport,
     /// State of the repository; `None` if it cannot be read.
     pub(super) status: Option<Status>,
@@ -42,15 +42,15 @@ pub(super) struct InstanceStatus {
     pub(super) unreadable: Option<String>,
     /// The jobs of the configuration.
     pub(super) jobs: Vec<JobStatus>,
-    /// What this host knows of the standby.
+    /// State of the standby, as known to this host.
     pub(super) standby: StandbyStatus,
     /// The daemon; `None` where none is configured to listen.
     pub(super) daemon: Option<DaemonStatus>,
-    /// What ends soon; `None` when that is not known.
+    /// Expiring items; `None` if not known.
     pub(super) expiring: Option<ExpiringSoon>,
     /// Why it is not known what ends soon.
     pub(super) expiring_unknown: Option<String>,
-    /// What else to know.
+    /// Notes.
     pub(super) warnings: Vec<String>,
     #[serde(skip)]
     pub(super) failure: Option<FailureKind>,
@@ -63,7 +63,7 @@ pub(super) struct JobStatus {
     pub(super) kind: String,
     /// When it is due next; nothing: never again.
     pub(super) next: Option<Timestamp>,
-    /// How its last run on this host ended.
+    /// Outcome of its last run on this host.
     pub(super) last: Option<RunStatus>,
 }
 
@@ -84,12 +84,12 @@ pub(super) struct StandbyStatus {
     pub(super) sync: Option<RunStatus>,
 }
 
-/// What ends soon.
+/// Expiring items.
 #[derive(Debug, Serialize)]
 pub(super) struct ExpiringSoon {
     /// Number of days to look ahead.
     pub(super) within_days: i64,
-    /// What ends in that time or has ended, soonest first.
+    /// Items that expire in that time or have expired, soonest first.
     pub(super) items: Vec<Expiring>,
 }
 
@@ -149,7 +149,7 @@ async fn read(settings: &Settings, now: Timestamp) -> Result<(Repository, Ledger
     })
 }
 
-/// What this host remembers of its runs; nothing where it has no memory.
+/// Returns this host's record of its runs; empty without a state directory.
 async fn tally(app: &App, settings: &Settings) -> RunStatistics {
     let Some(folder) = metrics::state_folder(app, settings) else { return RunStatistics::forgetful() };
     let loaded = tokio::task::spawn_blocking(move || RunStatistics::load(&folder).0).await;

@@ -10,7 +10,7 @@ use crate::model::Timestamp;
 
 /// The widest that a line becomes, however wide the terminal is.
 const WIDEST: usize = 80;
-/// Where the values begin.
+/// Column of the values.
 const INDENT: usize = 18;
 /// Items that are named before the rest is only counted.
 const NAMED: usize = 5;
@@ -49,7 +49,7 @@ pub(super) fn one(printer: &Printer, shown: &InstanceStatus) -> Result<(), Failu
     Ok(())
 }
 
-/// What this host knew and the bucket lacks comes before everything else.
+/// Losses that this host knows of come before everything else.
 fn doubts(printer: &Printer, shown: &InstanceStatus) -> Result<(), Failure> {
     let of = if shown.instance.is_empty() { String::new() } else { format!("{}: ", shown.instance) };
     for sentence in shown.memory.sentences() {
@@ -193,7 +193,7 @@ fn jobs(printer: &Printer, jobs: &[JobStatus], now: Option<Timestamp>) -> Result
     }
 }
 
-/// How a run ended, and how long ago: a second date would not fit beside the first.
+/// Describes how a run ended, and how long ago: a second date would not fit on the line.
 fn ended(run: &RunStatus, now: Option<Timestamp>) -> String {
     let word = if run.good { "good" } else { "not good" };
     let ago = now.and_then(|now| u64::try_from(now.millis_since(run.ended) / 1_000).ok());

@@ -36,7 +36,7 @@ struct Done {
     policies: Vec<PolicyRef>,
     /// True if `RECOVER.md` was put back.
     recover_md: bool,
-    /// What is still wrong.
+    /// Remaining problems.
     notes: Vec<String>,
 }
 

@@ -46,7 +46,7 @@ struct PolicyRow {
     policy: PolicyRef,
     /// `in_force`, `branch`, `earlier`, `other_branch` or `does_not_fit`.
     state: &'static str,
-    /// How many of its custodians signed it.
+    /// Number of its custodians that signed it.
     signed: u64,
     threshold: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
