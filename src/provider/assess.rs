@@ -1,4 +1,4 @@
-//! What a provider's module says, in words for people, about how an item comes back.
+//! A provider's assessment of how an item can be restored, in words for people.
 
 use serde::Serialize;
 
@@ -13,11 +13,11 @@ pub struct Judgement {
     pub code: &'static str,
     /// Why, as a fragment.
     pub why: &'static str,
-    /// What to do about it today, as a sentence; empty when there is nothing to do.
+    /// Advice for today, as a sentence; empty if there is nothing to do.
     pub today: &'static str,
 }
 
-/// How a member that no answer returns is known all the same.
+/// Source of a member that no answer returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Recovered {
@@ -36,7 +36,7 @@ pub enum Recovered {
 pub struct WriteOnly {
     /// Its name in the request.
     pub member: &'static str,
-    /// Where its value is known from.
+    /// Source of its value.
     pub known: Recovered,
 }
 
@@ -45,13 +45,13 @@ pub struct WriteOnly {
 pub struct Prerequisite {
     /// A fixed word for programs.
     pub code: &'static str,
-    /// What has to be there, as a fragment.
+    /// The requirement, as a sentence fragment.
     pub what: &'static str,
     /// Which one, by the name that the item gives it (a role, a project); `None` when the item names none.
     pub subject: Option<String>,
 }
 
-/// What can be said about an item of a snapshot.
+/// Assessment of an item of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assessment {
     /// Its class, and why.
@@ -60,7 +60,7 @@ pub struct Assessment {
     pub write_only: Vec<WriteOnly>,
     /// Whether its value or its payload is there in the source, but not in the snapshot.
     pub not_captured: bool,
-    /// What it needs from outside.
+    /// Its external needs.
     pub needs: Vec<Prerequisite>,
     /// The need of other items that this one fulfils, by its code.
     pub fulfils: Option<&'static str>,

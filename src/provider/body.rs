@@ -1,4 +1,4 @@
-//! What is sent.
+//! Bodies of requests.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ const SHORTEST_ECHO: usize = 4;
 /// The body of a write: one JSON object of metadata, followed by the members of a payload.
 #[derive(Clone, Default)]
 pub struct RequestBody {
-    /// What is no secret.
+    /// Members that are not secret.
     pub metadata: JsonObject,
     /// The payload fields that the request takes, each as its exact text.
     pub payload: Option<Payload>,

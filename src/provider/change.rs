@@ -95,11 +95,11 @@ pub enum Action {
     UpdateGroup,
     /// Creates a configuration with its value.
     CreateConfiguration,
-    /// Gives a configuration the value and settings of the snapshot.
+    /// Sets the value and settings of a configuration to those of the snapshot.
     UpdateConfiguration,
     /// Lets the issuer of an authority, in the standby, sign it.
     SignAuthority,
-    /// Gives an authority a certificate that was signed outside the standby.
+    /// Installs a certificate of an authority that was signed outside the standby.
     SetSigned {
         /// The authority of the source that signs it; `None` when an operator brings the certificate.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -133,7 +133,7 @@ pub enum Action {
         /// True if the version is marked.
         mark_version: bool,
     },
-    /// Takes locks off a version.
+    /// Removes locks from a version.
     RemoveLocks {
         /// The version, as states name it.
         version: String,
@@ -156,7 +156,7 @@ pub enum Action {
     },
     /// Registers the standby with the notification service.
     Register,
-    /// Takes what is held back out of the mark of a secret. Part of an activation, never of a plan to restore.
+    /// Removes the held-back policy from the mark of a secret. Part of an activation, never of a restore plan.
     #[serde(skip)]
     ReleaseRotation {
         /// True if the rotation that was held back is turned on.
@@ -198,7 +198,7 @@ impl Action {
     }
 }
 
-/// What the notification service calls an instance; no answer of the API returns it, so a snapshot lacks it.
+/// Name of an instance in the notification service; no answer of the API returns it, so a snapshot lacks it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegistrationNames {
     /// The name of the source, 2 to 256 characters.
@@ -210,7 +210,7 @@ pub struct RegistrationNames {
 /// Everything that the body of a request may need. What an action does not need is absent.
 #[derive(Debug, Clone, Copy)]
 pub struct Change<'a> {
-    /// What is done.
+    /// The action.
     pub action: &'a Action,
     /// The item as it should become, with the ids of the standby.
     pub item: &'a RestoreItem,
@@ -228,7 +228,7 @@ pub struct Change<'a> {
     pub locks: &'a [&'a RestoreLock],
     /// The certificate (PEM) that was signed for an authority.
     pub certificate: Option<&'a str>,
-    /// What the notification service calls the standby.
+    /// Name of the standby in the notification service.
     pub names: Option<&'a RegistrationNames>,
     /// True if a secret that is created may rotate by itself.
     pub rotate: bool,

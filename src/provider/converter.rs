@@ -10,7 +10,7 @@ use super::restore_item::RestoreItem;
 use crate::model::json::JsonObject;
 use crate::model::{Item, ItemKey, Payload, Timestamp, Treatment};
 
-/// How an item of a snapshot comes back.
+/// Result of restoring an item of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Route {
     /// It is created, in this class of steps.
@@ -21,18 +21,18 @@ pub enum Route {
     Lost(String),
 }
 
-/// What a treatment makes of an item.
+/// Result of applying a treatment to an item.
 #[derive(Debug, Clone)]
 pub struct Conversion {
     /// Its type, name and settings in the standby.
     pub item: RestoreItem,
-    /// How it comes back.
+    /// Its restorability.
     pub route: Route,
-    /// What people should know of an item that becomes another one. `None` if it stays what it was.
+    /// Remark about an item that changes its type. `None` if it does not.
     pub note: Option<String>,
 }
 
-/// How two payloads of one type compare.
+/// Result of comparing two payloads of one type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PayloadMatch {
     /// True if they hold the same in everything that can be restored.
@@ -67,7 +67,7 @@ pub trait ItemConverter: Send + Sync + fmt::Debug {
     /// type, or the one that the treatment makes of it, has at all; others are left out.
     fn supply(&self, item: &mut Item, treatment: Treatment, members: &JsonObject) -> Vec<String>;
 
-    /// What the treatment makes of the item.
+    /// Applies the treatment to the item.
     fn convert(&self, item: &Item, treatment: Treatment) -> Conversion;
 
     /// A payload of the item as the type takes it that the treatment makes of the item.
@@ -89,7 +89,7 @@ pub trait ItemConverter: Send + Sync + fmt::Debug {
     /// When that instance has no such item, or the snapshot did not know what an id meant.
     fn resolve_references(&self, item: &RestoreItem, names: &ReferenceNames) -> Result<RestoreItem, ConvertError>;
 
-    /// What has to be there before the item can be made.
+    /// Returns what must exist before the item can be created.
     fn needs(&self, item: &RestoreItem) -> Vec<ItemDependency>;
 
     /// The authorities of its own instance that may have signed this one: one of them is there.

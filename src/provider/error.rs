@@ -1,4 +1,4 @@
-//! What can go wrong between us and an instance.
+//! Errors of an instance.
 
 use crate::model::FailureKind;
 
@@ -48,7 +48,7 @@ pub enum InstanceError {
         what: String,
         /// The last status.
         status: u16,
-        /// How often it was tried.
+        /// Number of attempts.
         attempts: u32,
         /// The provider's words.
         message: String,
@@ -71,7 +71,7 @@ pub enum InstanceError {
     Moved {
         /// The operation.
         what: String,
-        /// What does not fit.
+        /// Description of the mismatch.
         problem: String,
     },
     /// Any other refusal (400, 409, 412, …).
@@ -89,7 +89,7 @@ pub enum InstanceError {
     Malformed {
         /// The operation.
         what: String,
-        /// What is wrong with it, without any of its values.
+        /// Description of the problem, without values.
         problem: String,
     },
     /// A list came incomplete or repeated itself.
@@ -97,7 +97,7 @@ pub enum InstanceError {
     Incomplete {
         /// The operation.
         what: String,
-        /// What does not add up.
+        /// Description of the contradiction.
         problem: String,
     },
     /// A request that would change or destroy what it reads, or the wrong target, was not sent.
@@ -113,7 +113,7 @@ pub enum InstanceError {
     Settings {
         /// The setting.
         what: String,
-        /// What is wrong with it and how to fix it.
+        /// Description of the problem and its fix.
         why: String,
     },
 }
@@ -124,7 +124,7 @@ pub enum InstanceError {
 pub struct ConvertError {
     /// The item.
     pub what: String,
-    /// What is missing, without any value.
+    /// Description of what is missing, without values.
     pub why: String,
 }
 

@@ -39,7 +39,7 @@ pub struct Listed {
     pub withheld: Option<Payload>,
 }
 
-/// What one complete listing was.
+/// Summary of one complete listing.
 #[derive(Debug, Clone)]
 pub struct CompleteListing {
     /// The full name of the instance, as its rows show it. `None` if no row shows it.
@@ -87,7 +87,7 @@ impl Requests {
         self.listing.saturating_add(self.reading).saturating_add(self.writing).saturating_add(self.tokens)
     }
 
-    /// What was spent since `before`.
+    /// Returns the requests spent since `before`.
     #[must_use]
     pub fn since(self, before: Self) -> Self {
         Self {
@@ -100,12 +100,12 @@ impl Requests {
     }
 }
 
-/// Takes listed items, one by one, in key order.
+/// Receives listed items, one by one, in key order.
 pub trait Sink: Send {
-    /// Takes the next item. Keys rise strictly.
+    /// Receives the next item. Keys rise strictly.
     fn take(&mut self, listed: Listed);
 
-    /// Asks to forget everything taken, because the listing has to start over; says whether that was done.
+    /// Discards everything received, because the listing starts over. Returns false if that is not possible.
     ///
     /// A sink that cannot (the default, and every closure) makes the listing fail instead.
     fn restart(&mut self) -> bool {
@@ -126,7 +126,7 @@ impl<F: FnMut(Listed) + Send> Sink for F {
     }
 }
 
-/// What the address of an instance says about it.
+/// Information in the address of an instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
     /// The whole URL, for people and for finding an instance id in it; holds no credentials.
@@ -135,7 +135,7 @@ pub struct Address {
     pub instance: Option<String>,
 }
 
-/// What [`InstanceInventory::find`] looks for.
+/// Query of [`InstanceInventory::find`].
 #[derive(Debug, Clone, Copy)]
 pub struct StandbyQuery<'a> {
     /// The key in the snapshot; of it only the kind counts, for a configuration also type and name.
@@ -160,7 +160,7 @@ pub struct TerraformResource {
 /// Identifies an instance and lists what it holds.
 #[async_trait]
 pub trait InstanceInventory: Send + Sync + fmt::Debug {
-    /// What the address says about the instance.
+    /// Returns the information in the address of the instance.
     fn address(&self) -> Address;
 
     /// The id of the instance inside its full name, in lower case. Two names with one id are one instance.
@@ -188,7 +188,7 @@ pub trait InstanceInventory: Send + Sync + fmt::Debug {
     /// When the instance gives no usable answer; that nothing is found is no error.
     async fn find(&self, wanted: &StandbyQuery<'_>) -> Result<Option<Listed>, InstanceError>;
 
-    /// Asks for one item by its key. Never reads the payload of a secret, and hands no payload on.
+    /// Requests one item by its key. Never reads the payload of a secret, and passes no payload on.
     ///
     /// # Errors
     /// When the instance gives no usable answer; a refusal (401, 403) is [`Presence::Hidden`] and no error.

@@ -14,7 +14,7 @@
 //!
 //! On a version: `{"source_version":"<id in the source>"}`, that member and no other.
 //!
-//! Where the user's own metadata has a member of that name, or no room for one more, nothing is marked.
+//! No mark is written if the user's own metadata has a member of that name, or no room for one more.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -41,7 +41,7 @@ pub struct RestoreMark {
     pub details: String,
     /// The ledger entry of the snapshot.
     pub snapshot: Digest,
-    /// What was held back on purpose, as the source had it.
+    /// Policy that the restore held back, as in the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Box<RawValue>>,
 }
@@ -68,7 +68,7 @@ impl PartialEq for RestoreMark {
     }
 }
 
-/// Takes the mark of a version out of its metadata; returns the version's id in the source.
+/// Removes the mark of a version from its metadata; returns the version's id in the source.
 ///
 /// A member called [`MARK`] that is no mark of ours stays where it is.
 pub fn take_version_mark(metadata: &mut JsonObject) -> Option<String> {
@@ -84,7 +84,7 @@ pub fn set_version_mark(metadata: &mut JsonObject, source: &str) {
     metadata.set(MARK, mark.to_raw());
 }
 
-/// Takes the mark of a secret out of its metadata. A member of that name that is no mark of ours stays.
+/// Removes the mark of a secret from its metadata. Keeps a member of that name that is not our mark.
 pub fn take_mark(metadata: &mut JsonObject) -> Option<RestoreMark> {
     let mark = RestoreMark::parse(metadata.get(MARK)?)?;
     metadata.remove(MARK);

@@ -13,7 +13,7 @@ pub const SUPPLIED: &str = "supplied";
 /// The document that marks an item whose value the provider refused to us: an object whose member `why` has its words.
 pub const REFUSED: &str = "refused";
 
-/// What reading one item gave.
+/// Content of one item.
 #[derive(Debug, Clone)]
 pub struct ItemContent {
     /// All documents of the item: its list rows, and what only reading shows.
@@ -30,7 +30,7 @@ pub struct ItemContent {
     pub read_at: Timestamp,
 }
 
-/// What of a secret to ask for. Never a payload.
+/// Documents of a secret to request. Never a payload.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Look {
     /// Its own row.
@@ -56,7 +56,7 @@ pub trait ItemReader: Send + Sync + fmt::Debug {
     /// its rows do not allow a read that was asked for.
     async fn read(&self, listed: &Listed, before: Option<&Item>) -> Result<ItemContent, InstanceError>;
 
-    /// Asks for documents of one secret, by its key, without reading a payload.
+    /// Requests documents of one secret, by its key, without reading a payload.
     ///
     /// # Errors
     /// [`InstanceError::Gone`] when there is no such secret any more; else when the answer cannot be used.

@@ -43,7 +43,7 @@ impl ReferenceNames {
         names
     }
 
-    /// Takes one more item.
+    /// Adds an item.
     pub fn add(&self, id: &str, reference: String) {
         let mut both = self.0.write().unwrap_or_else(PoisonError::into_inner);
         both.ids.insert(reference.clone(), id.to_owned());
@@ -63,7 +63,7 @@ impl ReferenceNames {
     }
 }
 
-/// What an item needs to be there, and to be usable, before it can be made.
+/// Requirements that must exist and be usable before an item can be created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ItemDependency {
     /// For people, such as `the template web`.

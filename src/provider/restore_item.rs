@@ -13,7 +13,7 @@ use super::mark::{MARK, RestoreMark, set_mark, set_version_mark};
 /// The setting that holds the metadata of users, where marks go.
 const CUSTOM_METADATA: &str = "custom_metadata";
 
-/// What a restore needs to know of an item, of a snapshot or of a standby. Holds no payload.
+/// An item of a snapshot or of a standby, as a restore sees it. Holds no payload.
 #[derive(Debug, Clone)]
 pub struct RestoreItem {
     /// The item's key where it was seen.
@@ -58,7 +58,7 @@ pub struct RestoreItem {
     pub lock_names: Vec<(String, String)>,
     /// The ids of the current and the previous version, as the lists show them.
     pub newest: Vec<String>,
-    /// How far a certificate authority of the instance has come; `None` for what is none.
+    /// Progress of a certificate authority; `None` for other items.
     pub certification: Option<Certification>,
     /// The signing request (PEM) of an authority that has no certificate yet, if its value was read.
     pub request: Option<String>,
@@ -68,7 +68,7 @@ pub struct RestoreItem {
     pub rewrites: String,
 }
 
-/// How far a certificate authority has come on its way to a certificate.
+/// Progress of a certificate authority towards its certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Certification {
@@ -197,6 +197,6 @@ pub struct RestoreLock {
     pub version: String,
     /// The lock's name, unique on its version.
     pub name: String,
-    /// What a client can set: name, description, attributes.
+    /// Settings of a lock: name, description, attributes.
     pub settings: JsonObject,
 }

@@ -13,14 +13,14 @@ use crate::model::{ItemKey, ItemKind};
 /// One request that changes an instance.
 #[derive(Debug)]
 pub struct Write {
-    /// What is done.
+    /// The action.
     pub action: Action,
     /// The id of the item that is changed, as keys spell it; of the authority that acts, for the signature of one.
     /// `None` where something is created or the action names the item.
     pub target: Option<String>,
     /// The id of the version that is changed.
     pub version: Option<String>,
-    /// What is sent.
+    /// The body of the request.
     pub body: RequestBody,
 }
 
@@ -55,7 +55,7 @@ impl Write {
     }
 }
 
-/// What the answer to a change shows.
+/// Result of a change.
 #[derive(Debug, Clone, Default)]
 pub struct Written {
     /// The provider's id of what was created.
@@ -69,13 +69,13 @@ pub struct Written {
 /// Writes into an instance.
 #[async_trait]
 pub trait ItemWriter: Send + Sync + fmt::Debug {
-    /// How items are converted for this instance.
+    /// Returns the converter of this instance.
     fn converter(&self) -> &dyn ItemConverter;
 
     /// Why the provider takes no item of that kind and name, as a fragment. `None` if it does.
     fn refused_name(&self, kind: ItemKind, name: &str) -> Option<String>;
 
-    /// How many items of that kind an instance takes at most. `None` if no bound is known.
+    /// Returns the maximum number of items of that kind. `None` if no bound is known.
     fn max_items(&self, kind: ItemKind) -> Option<usize>;
 
     /// The body of the request that does a change. Pure, so that a plan can find out whether a request is possible.

@@ -29,9 +29,9 @@ const FOLDER: &str = "cache";
 const ROOM: u64 = 1 << 30;
 /// Bytes of the digest in front of each file.
 const SEAL: usize = 32;
-/// What a file takes at least, in bytes: it bounds their number, too.
+/// Minimum disk space of a file, in bytes; it also bounds the number of files.
 const BLOCK: u64 = 4 << 10;
-/// How long a file stays that no listing wants: another process may be writing it, or have a newer listing.
+/// Time for which an unlisted file is kept: another process may be writing it, or have a newer listing.
 const UNWANTED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The entries of one repository on this host, in folders per thousand as in the ledger.
@@ -55,7 +55,7 @@ impl EntryCache {
         Self { root, folder, floor, writable, tidied }
     }
 
-    /// Takes notice of what the ledger holds: the newest entries are kept, as many as there is room for.
+    /// Adapts to the size of the ledger: the newest entries are kept, as many as there is room for.
     pub(super) fn admit(&self, listed: &[ObjectInfo]) {
         self.floor.store(floor(listed, ROOM), Ordering::Relaxed);
     }
@@ -94,7 +94,7 @@ impl EntryCache {
         drop(tokio::task::spawn_blocking(move || tidy(&root, &ledger, &wanted)).await);
     }
 
-    /// Where an entry lies that is kept; `None` for what is none, and for one that there is no room for.
+    /// Returns the path of an entry in the cache; `None` for other files, and for entries without room.
     fn place_of(&self, path: &str) -> Option<PathBuf> {
         let sequence = names::parse_entry(path)?.sequence;
         (sequence >= self.floor.load(Ordering::Relaxed)).then(|| self.folder.join(path))

@@ -21,7 +21,7 @@ use crate::model::{Clock, Digest, ScheduledRun, Timestamp, limits, with_causes};
 /// The difference between this host's clock and the store's beyond which nothing is signed: five minutes.
 pub const SKEW_MILLIS: i64 = 5 * 60 * 1_000;
 
-/// Who signs, and what it remembers.
+/// A writer: its signing key and its state directory.
 #[derive(Clone)]
 pub struct EntryWriter {
     /// The key that signs.
@@ -39,7 +39,7 @@ pub struct EntryWriter {
 pub struct Committed {
     /// The entry.
     pub entry: Entry,
-    /// What was put back in the bucket, and what could not be.
+    /// Objects put back in the bucket, and failures to do so.
     pub warnings: Vec<String>,
     /// Why this host does not remember the entry: if the bucket is put back to before it, nobody will see it.
     pub not_remembered: Option<String>,

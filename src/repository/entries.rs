@@ -19,7 +19,7 @@ use crate::model::limits;
 
 /// Files that wait to be checked, at most: so many of a long ledger are in memory as bytes.
 const WAITING: usize = 64;
-/// What is done on a blocking thread, for errors.
+/// Name of the work on a blocking thread, for errors.
 const CHECK: &str = "check the ledger";
 
 /// A file of the ledger.
@@ -31,7 +31,7 @@ struct File {
     asked: bool,
 }
 
-/// What asking for one listed file of the ledger gave.
+/// Result of fetching one listed file of the ledger.
 enum FetchedEntry {
     /// It is there.
     Bytes(File),
@@ -125,7 +125,7 @@ impl Repository {
     }
 
     /// Remembers what a ledger shows, where this host has a memory: its heads, what is missing still, and the policy.
-    /// What cannot be written is a weaker memory, and fails nothing.
+    /// A failed write weakens the memory and is no error.
     pub async fn remember(&self, ledger: &Ledger) {
         let Some(state) = &self.state else { return };
         let own = own_entries(state).await.unwrap_or_default();

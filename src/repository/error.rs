@@ -1,4 +1,4 @@
-//! What can go wrong with a repository as a whole.
+//! Errors of a repository.
 
 use std::io;
 
@@ -39,7 +39,7 @@ pub enum RepositoryError {
     NoRepository {
         /// The store.
         place: String,
-        /// What is there instead.
+        /// Description of what is there instead.
         why: String,
     },
     /// A repository is there, but not the one that was asked for.
@@ -74,7 +74,7 @@ pub enum RepositoryError {
     Damaged {
         /// The object.
         path: String,
-        /// What does not fit.
+        /// Description of the mismatch.
         why: String,
     },
     /// An object that the ledger names is not there.

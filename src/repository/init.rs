@@ -33,7 +33,8 @@ impl Repository {
         Err(RepositoryError::Exists { place: store.place(), ids })
     }
 
-    /// Makes a repository: `RECOVER.md`, then `keyhaven.json`, then version 1 of the trust policy, which is read back.
+    /// Creates a repository: `RECOVER.md`, then `keyhaven.json`, then version 1 of the trust policy, which is read
+    /// back.
     ///
     /// Returns its id, which everything that reads it is given from now on. Version 1 is unsigned: its digest is all
     /// the trust that it needs. Interrupted before it was written, there is no repository and the same call works

@@ -10,7 +10,7 @@ use crate::format::version::FormatVersion;
 use crate::format::{FormatError, Policy, PolicyRef, RepositoryId, SourceName, canonical, names};
 use crate::model::{Timestamp, limits};
 
-/// What it says, all of it taken from version 1 of the policy.
+/// Contents of the file, all from version 1 of the policy.
 #[derive(Serialize)]
 struct Marker<'a> {
     created: Timestamp,
@@ -20,7 +20,7 @@ struct Marker<'a> {
     source: &'a SourceName,
 }
 
-/// The one member that every reader looks at.
+/// The only member that readers use.
 #[derive(Deserialize)]
 struct Named {
     repository: String,

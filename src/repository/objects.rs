@@ -18,7 +18,7 @@ use crate::format::{FormatError, names};
 use crate::model::with_causes;
 use crate::model::{Digest, FailureKind, Item, limits};
 
-/// What shows of a sealed object without a key.
+/// Properties of a sealed object that are visible without a key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SealedFacts {
     /// Its size in bytes.

@@ -205,7 +205,7 @@ impl Repository {
         Ok((version, put_back))
     }
 
-    /// What this host knows of the chain in force, to remember it.
+    /// Returns this host's knowledge of the chain in force, to remember it.
     pub(super) fn known_policy(ledger: &Ledger) -> Option<KnownPolicy> {
         let (policy, in_force) = ledger.trust().writes_under()?;
         let chain = in_force.previous.iter().copied().chain([policy]);

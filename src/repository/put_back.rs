@@ -1,4 +1,4 @@
-//! What writers put back of the trust policy in force: versions that the bucket lacks, and `RECOVER.md`.
+//! Parts of the trust policy in force that writers put back: versions that the bucket lacks, and `RECOVER.md`.
 //!
 //! Everything here is authentic before it is written: the version in force names the others by digest, and has the
 //! digest of `RECOVER.md`. A store that refuses stops nothing.
@@ -21,11 +21,11 @@ pub struct PutBack {
     pub policies: Vec<PolicyRef>,
     /// Whether `RECOVER.md` was missing or another text.
     pub recover_md: bool,
-    /// What could not be put back and why, for people.
+    /// Parts that could not be put back and why, for people.
     pub notes: Vec<String>,
 }
 
-/// How `RECOVER.md` in the store compares with the policy in force.
+/// State of `RECOVER.md` in the store compared with the policy in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecoverMd {
     /// It is what the policy names.

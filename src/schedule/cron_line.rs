@@ -9,7 +9,7 @@ use crate::model::nearest::nearest;
 
 /// Characters of a line.
 const LONGEST: usize = 256;
-/// What messages say of the fields.
+/// Names of the fields in messages.
 const FIVE: &str = "minute, hour, day of month, month, day of week";
 
 /// Words for lines, as crontab(5) has them.
@@ -23,7 +23,7 @@ const WORDS: &[(&str, &str)] = &[
     ("@annually", "0 0 1 1 *"),
 ];
 
-/// What a cron line names.
+/// A parsed cron line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CronLine {
     seconds: Values,

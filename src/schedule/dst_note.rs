@@ -1,4 +1,4 @@
-//! What daylight saving did to a due moment, for people.
+//! Effect of daylight saving on a due time, for people.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use super::times::Schedule;
 use super::zone::naive;
 use crate::model::Timestamp;
 
-/// What a change of the clocks did to a run.
+/// Effect of a clock change on a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DstNote {
     /// The clocks left its time out; it runs right after the gap.
@@ -58,7 +58,7 @@ impl fmt::Display for DstNote {
 }
 
 impl Schedule {
-    /// What a change of the clocks did to the run at `due`, one of this schedule's moments.
+    /// Returns the effect of a clock change on the run at `due`, one of this schedule's times.
     #[must_use]
     pub fn mark(&self, due: Timestamp) -> Option<DstNote> {
         let at = due.millis().div_euclid(1_000);

@@ -1,4 +1,4 @@
-//! What can be wrong with a cron line or a zone.
+//! Errors in cron lines and zones.
 
 /// A cron line or a zone that cannot be used. The message is for the person who typed it: which field, what is there,
 /// what would be right.
@@ -8,7 +8,7 @@ pub enum ScheduleError {
     /// The line as a whole is none.
     #[error("{problem}")]
     Line {
-        /// What is wrong and how to fix it.
+        /// Description of the problem and its fix.
         problem: String,
     },
     /// One field of it is wrong.
@@ -18,7 +18,7 @@ pub enum ScheduleError {
         field: &'static str,
         /// The text in the field, or the part of it that is wrong.
         found: String,
-        /// What is wrong and how to fix it.
+        /// Description of the problem and its fix.
         problem: String,
     },
     /// Day of month and day of week are both restricted.

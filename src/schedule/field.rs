@@ -5,7 +5,7 @@ use std::fmt;
 use super::ScheduleError;
 use crate::model::nearest::nearest;
 
-/// What a field of a cron line can say.
+/// A field of a cron line.
 #[derive(Debug)]
 pub(super) struct CronField {
     /// Its name in messages.

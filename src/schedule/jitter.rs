@@ -1,4 +1,4 @@
-//! How long after its due moment a run starts, so that many hosts do not start at once.
+//! Delay of a run after its due time, so that many hosts do not start at once.
 
 use std::time::Duration;
 

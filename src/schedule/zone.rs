@@ -61,7 +61,7 @@ impl Zone {
         at.datetime().with_timezone(&offset.fix())
     }
 
-    /// What the clocks' time is called at that moment, such as `CEST` or `+0530`.
+    /// Returns the name of the zone's time at that moment, such as `CEST` or `+0530`.
     #[must_use]
     pub fn abbreviation(&self, at: Timestamp) -> String {
         at.datetime().with_timezone(&self.zone).format("%Z").to_string()

@@ -1,4 +1,4 @@
-//! What the identity may do: asked without reading a payload.
+//! Rights of the identity, tested without reading a payload.
 
 use serde::Serialize;
 
@@ -23,7 +23,7 @@ pub enum Allowed {
     No(String),
 }
 
-/// What the identity may do, by the actions that a backup needs.
+/// Rights of the identity, by the actions that a backup needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Access {
     /// `secrets.list`.

@@ -35,7 +35,7 @@ impl Client {
         Self::with_pace(settings, pace)
     }
 
-    /// The same with a limiter that other clients of the instance use too; the pace of the settings is not looked at.
+    /// As [`Client::new`], with a limiter shared with other clients of the instance; ignores the pace of the settings.
     ///
     /// # Errors
     /// As [`Client::new`].

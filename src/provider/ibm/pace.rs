@@ -8,11 +8,11 @@ use tokio::time::Instant;
 
 /// From this rate on (per second), timers are too coarse to space single requests by them.
 const COARSE: f64 = 40.0;
-/// How much lateness of the timer is made up at such rates.
+/// Maximum lateness of the timer that is caught up at such rates.
 const MADE_UP: Duration = Duration::from_millis(10);
 /// The pace never falls below this share of what was set.
 const SLOWEST: f64 = 1.0 / 32.0;
-/// What each success gives back, as a share of what was set.
+/// Increase of the rate after each success, as a share of the configured rate.
 const RECOVERY: f64 = 1.0 / 64.0;
 /// Failures closer together than this halve the pace once: they are the same overload, seen by several callers.
 const SAME_OVERLOAD: Duration = Duration::from_secs(1);

@@ -6,11 +6,11 @@ use crate::crypto::digest::sha256;
 use crate::model::Revision;
 use crate::model::json::{MAX_DEPTH, Members};
 
-/// What our own reads change.
+/// Members that our own reads change.
 const MOVED_BY_READS: [&str; 2] = ["retrieved_at", "downloaded"];
-/// What some instances change on a read.
+/// Members that some instances change on a read.
 const PERHAPS_MOVED: &str = "updated_at";
-/// What belongs to the users: members of any name, none of which a read changes.
+/// Members of the users, with any name; a read changes none of them.
 const USERS_OWN: [&str; 3] = ["custom_metadata", "version_custom_metadata", "attributes"];
 
 /// The two digests of an item.

@@ -1,4 +1,4 @@
-//! What a client is made of.
+//! Settings of a client.
 
 use std::fmt;
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub const SOURCE_PACE: f64 = 5.0;
 /// Requests per second into a standby, which nobody else uses yet: the provider's advice.
 pub const STANDBY_PACE: f64 = 20.0;
 
-/// How a client reaches an instance. Nothing here is looked at before [`super::Client::new`].
+/// Settings of a client. Not validated before [`super::Client::new`].
 #[derive(Clone)]
 pub struct ClientSettings {
     /// The instance: `https://{instance_id}.{region}.secrets-manager.appdomain.cloud`, without `/api/v2`.
@@ -29,9 +29,9 @@ pub struct ClientSettings {
     pub ca_pem: Option<Vec<u8>>,
     /// The pace: requests per second over all clients of this instance, above 0 and at most 10,000.
     pub requests_per_second: f64,
-    /// How long to wait for what.
+    /// Timeouts.
     pub timeouts: Timeouts,
-    /// How often to try.
+    /// Retries.
     pub retry: RetrySettings,
     /// Secret types outside the provider's published list whose payloads may be read all the same. A read can change
     /// what it reads, so an unlisted type is kept as metadata only.
@@ -68,7 +68,7 @@ impl fmt::Debug for ClientSettings {
     }
 }
 
-/// How long one attempt may take.
+/// Timeouts of one attempt.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
     /// Timeout for the connection, TLS included.
@@ -90,7 +90,7 @@ impl Default for Timeouts {
 /// to half at random.
 #[derive(Debug, Clone, Copy)]
 pub struct RetrySettings {
-    /// How often a request is sent at most; 1 is no retry.
+    /// Maximum number of attempts; 1 means no retry.
     pub attempts: u32,
     /// The first wait.
     pub first: Duration,

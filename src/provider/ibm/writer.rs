@@ -101,7 +101,7 @@ impl Signer for Client {
     }
 }
 
-/// What the answer about a secret or a group shows of it.
+/// Reads the answer about a secret or a group.
 fn written(answer: &JsonObject) -> Written {
     Written { id: answer.str("id"), instance: view::instance(answer), version: None }
 }

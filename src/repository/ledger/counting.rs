@@ -8,7 +8,8 @@ use crate::format::{Entry, Policy};
 use crate::model::Digest;
 use crate::repository::trust::Trust;
 
-/// How far a sequence may be above the highest lower entry in reach. Otherwise one entry could use up all sequences.
+/// Maximum distance of a sequence from the highest lower entry in reach. Otherwise one entry could use up all
+/// sequences.
 const REACH: u64 = 10_000;
 
 /// Judges every entry, in the order of the graph.
@@ -24,7 +25,7 @@ pub(super) fn judge(graph: &Graph, trust: &Trust) -> Vec<EntryStatus> {
     judged.collect()
 }
 
-/// What all branches agree on: the least of the rights. One branch after the other, since a fork can have thousands.
+/// Returns the rights on which all branches agree. One branch after the other, since a fork can have thousands.
 fn rights(graph: &Graph, trust: &Trust) -> Vec<Right> {
     let signers: HashSet<Digest> = graph.entries.iter().map(|entry| entry.key).collect();
     let mut least: Vec<Option<Right>> = vec![None; graph.entries.len()];
@@ -38,7 +39,7 @@ fn rights(graph: &Graph, trust: &Trust) -> Vec<Right> {
     least.into_iter().map(|right| right.unwrap_or(Right::NotListed)).collect()
 }
 
-/// What a policy says of a key and an entry, worst first.
+/// A policy's verdict on a key and an entry, worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Right {
     /// The key is not listed.

@@ -34,7 +34,7 @@ impl Graph {
         (Self { entries, parents, index }, wrong.iter().map(Entry::name).collect())
     }
 
-    /// Where the entry with a digest is.
+    /// Returns the position of the entry with a digest.
     pub(super) fn position(&self, digest: &Digest) -> Option<usize> {
         self.index.get(digest).copied()
     }

@@ -42,7 +42,7 @@ pub struct Ledger {
     memory: HostMemory,
 }
 
-/// What this host knew and the bucket lacks. Only the custodians accept a loss: until then it is said.
+/// Objects that this host knew and the bucket lacks. Reported until the custodians accept the loss.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HostMemory {
     /// Heads that this host saw.
@@ -154,7 +154,7 @@ impl Ledger {
         heads.map(|(_, entry)| entry).collect()
     }
 
-    /// What a new entry names as parents: all heads; of more than 1,000 the two highest of each key, then the highest.
+    /// Returns the parents of a new entry: all heads; of more than 1,000 the two highest of each key, then the highest.
     #[must_use]
     pub fn parents(&self) -> Vec<EntryRef> {
         let mut heads = self.heads();
@@ -193,13 +193,13 @@ impl Ledger {
         }
     }
 
-    /// What is wrong, in a stable order.
+    /// Returns the problems, in a stable order.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
 
-    /// What this host knew and the bucket lacks.
+    /// Returns the objects that this host knew and the bucket lacks.
     #[must_use]
     pub fn memory(&self) -> &HostMemory {
         &self.memory
@@ -277,7 +277,7 @@ impl Ledger {
         self.state(digest) == Some(SnapshotState::Live)
     }
 
-    /// What holds snapshots, by their digest; also those forgotten or swept.
+    /// Returns the holders of held snapshots, by digest; also of those forgotten or swept.
     #[must_use]
     pub fn holds(&self) -> &BTreeMap<Digest, Hold> {
         self.snapshots.holds()

@@ -1,11 +1,11 @@
-//! What can be wrong with a ledger and its policy, each by name.
+//! Problems of a ledger and its policy.
 
 use super::rubbish::Rubbish;
 use crate::format::{EntryRef, PolicyRef};
 use crate::model::{Digest, Timestamp};
 use crate::repository::trust::Misfit;
 
-/// How bad a problem is.
+/// Severity of a problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// To be known; a check still passes.
@@ -36,7 +36,7 @@ pub enum Problem {
     /// Versions were put there that do not fit.
     #[error("{count} versions of the trust policy do not fit and are ignored; first {version}: {why}")]
     Misfits {
-        /// How many.
+        /// Their number.
         count: u64,
         /// The first in order.
         version: PolicyRef,
@@ -68,7 +68,7 @@ pub enum Problem {
     #[error("{count} of the ledger's entries are by keys that the trust policy does not list, and ignored; first {first}{}",
         if *newer { "; some name a newer policy version: make sure that this host has the newest (`--policy`)" } else { "" })]
     Strangers {
-        /// How many.
+        /// Their number.
         count: u64,
         /// The first in order.
         first: String,
@@ -80,9 +80,9 @@ pub enum Problem {
     Void {
         /// The fingerprint.
         key: Digest,
-        /// What the policy calls the key.
+        /// Name of the key in the policy.
         name: String,
-        /// How many.
+        /// Their number.
         count: u64,
         /// The first in order.
         first: String,
@@ -104,7 +104,7 @@ pub enum Problem {
     /// Other entries of which that cannot be said.
     #[error("{count} entries cannot be judged yet ({why}); first {first}")]
     Pending {
-        /// How many.
+        /// Their number.
         count: u64,
         /// The first in order.
         first: String,
@@ -117,7 +117,7 @@ pub enum Problem {
         first {first}"
     )]
     Unproven {
-        /// How many.
+        /// Their number.
         count: u64,
         /// The first in order.
         first: String,
@@ -155,7 +155,7 @@ pub enum Problem {
     Tainted {
         /// The snapshot that does not count.
         base: Digest,
-        /// How many.
+        /// Their number.
         count: u64,
         /// The first in order.
         first: String,
@@ -194,7 +194,7 @@ pub enum Problem {
 }
 
 impl Problem {
-    /// How bad it is.
+    /// Returns its severity.
     #[must_use]
     pub fn severity(&self) -> Severity {
         match self {

@@ -10,7 +10,7 @@ pub struct Rubbish {
     pub count: u64,
     /// The first by name, each with what is wrong.
     pub first: Vec<(String, String)>,
-    /// How many were not read because they are so many: what they say is not known.
+    /// Number of files not read because there are too many.
     pub unread: u64,
 }
 

@@ -22,7 +22,7 @@ pub(super) struct Snapshots {
     early: Vec<usize>,
 }
 
-/// What the entries that count say about snapshots below them, by position, in order.
+/// Statements of valid entries about snapshots below them, by position, in order.
 #[derive(Default)]
 struct EntriesBySnapshot<'a> {
     forgotten: Vec<(usize, usize, &'a str)>,

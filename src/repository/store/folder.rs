@@ -144,7 +144,7 @@ fn walk_odd(root: &Path, below: &str) -> io::Result<Vec<Odd>> {
     Ok(found)
 }
 
-/// What is gone by the time that we look was gone before.
+/// A file that vanished meanwhile counts as missing from the start.
 fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -1,4 +1,4 @@
-//! What a store says of its objects.
+//! Information about objects in a store.
 
 use crate::model::Timestamp;
 
@@ -31,13 +31,13 @@ pub struct ObjectVersion {
 pub struct LifecycleRule {
     /// Its name in the bucket.
     pub id: String,
-    /// What it does.
+    /// Its action.
     pub action: LifecycleAction,
     /// When, for people: `after 30 days`.
     pub due: String,
 }
 
-/// What a lifecycle rule does to an object.
+/// Action of a lifecycle rule on an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LifecycleAction {
     /// Deletes it, or hides it behind a delete marker.
@@ -46,7 +46,7 @@ pub enum LifecycleAction {
     Archives,
 }
 
-/// What a listing of a folder shows, current and below.
+/// Objects of a directory with their older versions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Listing {
     /// The objects, sorted by path.
@@ -64,7 +64,7 @@ pub struct Odd {
     pub is_directory: bool,
 }
 
-/// What a create-only write met.
+/// Result of a create-only write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Created {
     /// Nothing: the object is ours.

@@ -79,7 +79,7 @@ impl Store {
         Self { backend }
     }
 
-    /// What is asked, for another to be put around it.
+    /// Returns the backend, so that another can be put around it.
     #[must_use]
     pub fn backend(&self) -> &dyn Backend {
         &*self.backend

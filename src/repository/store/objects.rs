@@ -22,7 +22,7 @@ use super::{
 };
 use crate::model::Timestamp;
 
-/// What is peculiar to a place.
+/// The directory or bucket behind a store.
 #[derive(Debug)]
 pub(super) enum PlaceKind {
     Folder(Folder),
@@ -59,7 +59,7 @@ impl Objects {
         }
     }
 
-    /// What a write of these bytes hands down to its request.
+    /// Returns the extensions of a write request for these bytes.
     fn for_write(&self, _bytes: &Bytes) -> Extensions {
         match &self.kind {
             PlaceKind::Folder(_) => Extensions::new(),

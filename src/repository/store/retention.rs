@@ -18,7 +18,7 @@ pub struct Retention {
     pub versioned: bool,
 }
 
-/// What holds an object.
+/// Reason why an object cannot be deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Hold {
     /// A retention date.
@@ -43,7 +43,7 @@ impl Retention {
         Self { object, until: None, held: false, versioned: false }
     }
 
-    /// What holds the object at a moment of the store's clock. Without a clock any date counts.
+    /// Returns the hold on the object at a time of the store's clock. Without a clock every date counts.
     #[must_use]
     pub fn hold(&self, now: Option<Timestamp>) -> Option<Hold> {
         match self.until {

@@ -32,7 +32,7 @@ pub struct Split {
 pub enum Which<'a> {
     /// The newest.
     Current,
-    /// The one before, the only other that can have a payload.
+    /// The previous version, the only other that can have a payload.
     Previous,
     /// By its id.
     Id(&'a str),

@@ -82,13 +82,13 @@ impl<'a> Pages<'a> {
         }
     }
 
-    /// Asks for the list sorted by a field.
+    /// Requests the list sorted by a field.
     pub(in crate::provider::ibm) fn sorted(mut self, by: &'static str) -> Self {
         self.sort = Some(by);
         self
     }
 
-    /// Asks for the list sorted by the member that identifies a row, and insists on it.
+    /// Requests the list sorted by the member that identifies a row, and checks the order.
     pub(in crate::provider::ibm) fn rising(mut self, by: &'static str) -> Self {
         self.rising_by = Some(by);
         self.sorted(by)
@@ -110,7 +110,7 @@ impl<'a> Pages<'a> {
         self
     }
 
-    /// Asks only for what the filter lets pass.
+    /// Requests only rows that match the filter.
     pub(in crate::provider::ibm) fn filtered(mut self, filter: &Filter) -> Self {
         let lists =
             [("groups", &filter.groups), ("secret_types", &filter.secret_types), ("match_all_labels", &filter.labels)];
@@ -184,7 +184,7 @@ impl<'a> Pages<'a> {
         Ok(skip)
     }
 
-    /// How many of the first rows do not lie behind the last one of the page before.
+    /// Returns the number of first rows that do not follow the last row of the previous page.
     fn seen_already(&mut self, answer: &Answer, rows: &[&RawValue]) -> Result<usize, InstanceError> {
         let Some(by) = self.rising_by else { return Ok(0) };
         let mut skip = 0;

@@ -14,7 +14,7 @@ use crate::model::json::{MAX_DEPTH, Members};
 pub struct Cut {
     /// The answer without its secret members; untouched, byte for byte, when it had none.
     pub rest: String,
-    /// What was cut out, each value as its exact text.
+    /// The removed members, each value as its exact text.
     pub payload: Option<Payload>,
 }
 

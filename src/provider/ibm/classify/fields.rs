@@ -55,7 +55,7 @@ const VERSION_METADATA: [&str; 16] = [
     "version_custom_metadata",
 ];
 
-/// What an answer describes, and so which of its members are secret.
+/// Subject of an answer, which decides which of its members are secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnswerShape<'a> {
     /// A secret of the named type, or the metadata of a version of it.
@@ -101,7 +101,7 @@ impl AnswerShape<'_> {
     }
 }
 
-/// How names of secret members end, where the model does not mark them.
+/// Suffixes of secret members that the model does not mark.
 const SECRET_ENDINGS: [&str; 8] =
     ["password", "passphrase", "token", "secret", "api_key", "apikey", "private_key", "secret_key"];
 

@@ -6,7 +6,7 @@ use crate::provider::assess::Prerequisite;
 use crate::provider::ibm::docs::ROW;
 use crate::provider::ibm::docs::VALUE;
 
-/// What IAM credentials need of the engine; a configuration with an API key of its own fulfils it.
+/// Needs of IAM credentials on the engine; a configuration with its own API key fulfils them.
 const IAM_ENGINE: &str = "iam_engine";
 
 /// The needs of an item with these payloads.

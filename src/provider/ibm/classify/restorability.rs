@@ -1,4 +1,4 @@
-//! How well each item comes back in another instance: by its type, its state, and what was read of it.
+//! Restorability of each item in another instance, by its type, its state and what was read of it.
 
 use super::judgements as is;
 use crate::model::json::{JsonObject, as_array, as_str};

@@ -17,11 +17,11 @@ pub(super) const ROOT: &str = "private_cert_configuration_root_ca";
 /// The configuration type of an intermediate.
 pub(super) const INTERMEDIATE: &str = "private_cert_configuration_intermediate_ca";
 
-/// What a patch can change, beside `max_ttl` and `crl_expiry`.
+/// Members that a patch can change, besides `max_ttl` and `crl_expiry`.
 const PATCHABLE: [&str; 3] = ["crl_disable", "crl_distribution_points_encoded", "issuing_certificates_urls_encoded"];
-/// How an intermediate got its certificate: never compared.
+/// Members about how an intermediate got its certificate: never compared.
 const SIGNING: [&str; 2] = ["signing_method", "issuer"];
-/// What an authority is made with and no patch changes; the last three are of roots.
+/// Members that only the create of an authority sets; the last three are of roots.
 pub(super) const UNPATCHABLE: [&str; 21] = [
     "crypto_key",
     "common_name",
@@ -136,7 +136,7 @@ pub(super) fn view(item: &Item, view: &mut RestoreItem) {
     }
 }
 
-/// How an authority can be brought back, the usual way first.
+/// Treatments of an authority, the usual one first.
 pub(super) fn treatments(view: &RestoreItem) -> &'static [Treatment] {
     let external = view.settings.str("signing_method").as_deref() == Some("external");
     match view.item_type.as_str() {
@@ -183,7 +183,7 @@ pub(super) fn sign_intermediate(view: &RestoreItem) -> RequestBody {
     action("sign_intermediate", "intermediate_certificate_authority", &raw(view.name.as_str()))
 }
 
-/// Gives an intermediate its certificate.
+/// Installs the certificate of an intermediate.
 pub(super) fn set_signed(certificate: &str) -> RequestBody {
     action("set_signed", "certificate", &raw(certificate))
 }
@@ -223,7 +223,7 @@ pub(super) mod tests {
         sent(&Action::CreateConfiguration, &view).unwrap().to_raw().get().to_owned()
     }
 
-    /// What is sent for a configuration without a payload.
+    /// Body of a configuration without a payload.
     pub(in crate::provider::ibm::convert) fn sent(
         action: &Action,
         view: &RestoreItem,

@@ -24,7 +24,7 @@ struct Issued {
     patchable: &'static [&'static str],
     /// Settings of its own that only a create takes.
     fixed: &'static [&'static str],
-    /// What a create takes and no answer shows.
+    /// Members that a create takes and no answer shows.
     inputs: &'static [&'static str],
 }
 
@@ -73,7 +73,7 @@ fn issued(item_type: &str) -> Option<&'static Issued> {
     ISSUED.iter().find(|issued| issued.item_type == item_type)
 }
 
-/// Where a member of an issued type belongs; `None` when it is none of its own.
+/// Returns the place of a member of an issued type; `None` if the type has no such member.
 pub(super) fn place(item_type: &str, name: &str) -> Option<MemberPlace> {
     let issued = issued(item_type)?;
     if issued.inputs.contains(&name) {
@@ -82,7 +82,7 @@ pub(super) fn place(item_type: &str, name: &str) -> Option<MemberPlace> {
     (issued.fixed.contains(&name) || issued.patchable.contains(&name)).then_some(MemberPlace::Setting)
 }
 
-/// Takes away what belongs to the type alone, when the secret becomes one of another type.
+/// Removes the members of the type when the secret becomes another type.
 pub(super) fn strip(view: &mut RestoreItem) {
     if let Some(issued) = issued(&view.item_type) {
         for name in issued.patchable.iter().chain(issued.fixed) {

@@ -51,7 +51,7 @@ pub(super) fn fields(item_type: &str) -> Option<Fields> {
     Some(Fields { create, version, required })
 }
 
-/// What only the create of a configuration takes and no answer shows.
+/// Members that only the create of a configuration takes and no answer shows.
 pub(super) fn create_only(item_type: &str) -> &'static [&'static str] {
     match item_type {
         // The durations are in no answer of a reader without the role for values.

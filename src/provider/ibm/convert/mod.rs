@@ -37,7 +37,7 @@ pub const DEFAULT_GROUP: &str = "default";
 #[derive(Debug, Clone, Copy, Default)]
 pub struct IbmConverter;
 
-/// How an item comes back under a treatment.
+/// Returns the restorability of an item under a treatment.
 fn route(item: &Item, treatment: Treatment) -> Route {
     let lost = |why: &str| Route::Lost(why.to_owned());
     match item.key.kind() {

@@ -1,4 +1,4 @@
-//! What each type can become on its way into a standby.
+//! Treatments of each type on its way into a standby.
 
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
@@ -103,7 +103,7 @@ pub(super) fn recast(view: &mut RestoreItem, treatment: Treatment) {
     }
 }
 
-/// What people should know of a secret that becomes another one.
+/// Returns the remark about a secret that changes its type.
 pub(super) fn note(item: &Item, treatment: Treatment) -> Option<String> {
     let to = becomes(&item.item_type, treatment)?;
     let from = &item.item_type;

@@ -12,10 +12,10 @@ const DNS: [&str; 2] =
 /// Stands in the place of a DNS configuration where challenges are answered by hand.
 const MANUAL: &str = "manual";
 
-/// How the reference of an IAM credentials secret begins.
+/// Prefix of the reference of an IAM credentials secret.
 const IAM_SECRET: &str = "@secret:iam_credentials/";
 
-/// What an id is turned into; nothing leaves it as it is.
+/// Conversion of an id; `None` leaves it unchanged.
 type Turn<'a> = &'a mut dyn FnMut(&str) -> Option<String>;
 
 /// Turns every id among the settings of a view.
@@ -105,7 +105,7 @@ fn configurations(types: &[&str], what: &str, name: &str) -> ItemDependency {
     ItemDependency { what: format!("the {what} {name}"), any_of }
 }
 
-/// What has to be there before the item can be made.
+/// Returns what must exist before the item can be created.
 pub(super) fn needs(view: &RestoreItem) -> Vec<ItemDependency> {
     const AUTHORITIES: [&str; 2] = [authority::ROOT, authority::INTERMEDIATE];
     let named = |member: &str| view.settings.str(member).filter(|name| !name.is_empty());

@@ -168,7 +168,7 @@ fn registration(change: &Change<'_>) -> Result<RequestBody, ConvertError> {
     Ok(RequestBody::new(body))
 }
 
-/// Takes what is held back out of the mark of `have`, and turns it on if `turn_on`.
+/// Removes the held-back policy from the mark of `have`, and turns it on if `turn_on`.
 fn release_rotation(have: &RestoreItem, turn_on: bool) -> RequestBody {
     let there = have.marked(have.mark.as_ref());
     let released = have.mark.clone().map(|mark| RestoreMark { held: None, ..mark });

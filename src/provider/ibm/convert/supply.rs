@@ -6,7 +6,7 @@ use crate::model::Item;
 use crate::model::json::JsonObject;
 use crate::provider::ibm::docs::SUPPLIED;
 
-/// Where a member belongs.
+/// Place of a supplied member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum MemberPlace {
     /// Among what answers show and what is compared.
@@ -15,10 +15,10 @@ pub(super) enum MemberPlace {
     Input,
 }
 
-/// What a client can set of every secret.
+/// Members of every secret that a client can set.
 const OF_SECRETS: [&str; 3] = ["description", "labels", "custom_metadata"];
 
-/// Where a member of that type belongs; `None` when the type has no such member.
+/// Returns the place of a member of that type; `None` if the type has no such member.
 pub(super) fn place(item_type: &str, name: &str) -> Option<MemberPlace> {
     if create_only(item_type).contains(&name) && !setting(item_type, name) {
         return Some(MemberPlace::Input);

@@ -14,9 +14,9 @@ pub(super) const TEMPLATE: &str = "private_cert_configuration_template";
 /// The configuration type of an engine for custom credentials.
 pub(super) const CUSTOM: &str = "custom_credentials_configuration";
 
-/// What no patch of a template changes.
+/// Members of a template that no patch changes.
 pub(super) const UNPATCHABLE: [&str; 1] = ["certificate_authority"];
-/// What no patch of a custom engine changes.
+/// Members of a custom engine that no patch changes.
 pub(super) const CUSTOM_UNPATCHABLE: [&str; 2] = ["api_key_ref", "code_engine"];
 
 const DURATIONS: [&str; 3] = ["max_ttl", "ttl", "not_before_duration"];
@@ -85,7 +85,7 @@ pub(super) fn view(item: &Item, view: &mut RestoreItem) {
     }
 }
 
-/// What is lost of it.
+/// Returns its losses.
 pub(super) fn lost(view: &RestoreItem) -> Vec<String> {
     let unknown = view.item_type == TEMPLATE && view.inputs.get("allow_wildcard_certificates").is_none();
     let words = "whether it allows wildcard certificates is in no answer, so the standby takes the provider's default; \

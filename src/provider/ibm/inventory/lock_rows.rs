@@ -75,7 +75,7 @@ impl<'a> LockRows<'a> {
         Ok(Some(page))
     }
 
-    /// Takes the row of a secret, if it has come.
+    /// Removes and returns the row of a secret, if it was received.
     pub(super) fn take(&mut self, id: &str) -> Option<LocksRow> {
         match self.waiting.remove(&self.names.short(id))? {
             Waiting::AsItIs(row) => Some(row),

@@ -19,7 +19,7 @@ use crate::model::{Docs, Item, ItemKey, ItemKind, Payload, Restorability, Timest
 use crate::provider::ibm::classify::merge;
 use crate::provider::{CompleteListing, InstanceError, Listed, Readable, Sink};
 
-/// How often a listing starts over when its pages do not add up.
+/// Number of times that a listing starts over if its pages contradict each other.
 const RELISTS: u32 = 2;
 /// State of a secret whose value the service has destroyed.
 const DESTROYED: u64 = 5;

@@ -11,7 +11,7 @@ const UUID: u8 = 0x01;
 const PLAIN: u8 = 0x02;
 /// Digits and dashes of a UUID.
 const UUID_TEXT: usize = 36;
-/// What rows repeat, and the byte for it.
+/// Texts that rows repeat, each with its byte.
 const FRAGMENTS: [(u8, &str); 16] = [
     (0x03, r#"secret_id":""#),
     (0x04, r#"secret_group_id":""#),

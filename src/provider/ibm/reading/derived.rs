@@ -1,4 +1,4 @@
-//! What a certificate says of the request that it was made from, where no answer returns it.
+//! Members of a certificate's request that no answer returns, read from the certificate.
 //!
 //! The members have the form that a create takes: `ip_sans` and `uri_sans` are lists in one text, `other_sans` are
 //! `OID;UTF8:value`, `ttl` is a number of hours, minutes or seconds.
@@ -124,7 +124,7 @@ fn address(bytes: &[u8]) -> Option<String> {
     Some(address.to_string())
 }
 
-/// The one form that a create takes; a name of another is left out.
+/// Converts a name to the only form that a create accepts; omits others.
 fn other_name(other: &OtherName) -> Option<String> {
     let text = other.value.decode_as::<Utf8StringRef<'_>>().ok()?;
     Some(format!("{};UTF8:{}", other.type_id, text.as_str()))

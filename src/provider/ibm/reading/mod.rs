@@ -296,7 +296,7 @@ impl VersionReader<'_> {
         Ok(())
     }
 
-    /// What the certificate of the newest version says that no answer does.
+    /// Derives from the certificate of the newest version what no answer returns.
     fn derive(&mut self, row: &JsonObject) {
         if self.listed.item.item_type != "private_cert" {
             return;

@@ -12,7 +12,7 @@ use crate::provider::ibm::classify::{AnswerShape, Cut, cut};
 /// An answer with a 2xx status: JSON where JSON was expected, else empty. Wiped when dropped.
 #[derive(Debug)]
 pub(in crate::provider::ibm) struct Answer {
-    /// What was asked, for errors.
+    /// The request, for errors.
     pub(super) what: String,
     /// The body.
     pub(super) text: Zeroizing<String>,

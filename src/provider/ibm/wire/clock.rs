@@ -19,7 +19,7 @@ pub(super) struct ProviderClock {
 }
 
 impl ProviderClock {
-    /// Takes the `Date` of an answer that arrived just now; gives it back.
+    /// Records the `Date` of an answer that has just arrived; returns it.
     pub(super) fn learn(&self, headers: &HeaderMap) -> Option<Timestamp> {
         let date = date(headers)?;
         let now = Instant::now();

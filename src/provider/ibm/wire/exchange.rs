@@ -30,7 +30,7 @@ const CONFIGURATION_TYPE: &str = "X-Sm-Accept-Configuration-Type";
 /// well; an identity that was taken away is refused every time, and this is what ends that.
 const RENEWALS: u32 = 3;
 
-/// What a request is counted as.
+/// Category under which a request is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::provider::ibm) enum Purpose {
     /// A page of a list.
@@ -252,7 +252,7 @@ impl Wire {
         }
     }
 
-    /// What a whole answer means.
+    /// Interprets a complete answer.
     fn judge(&self, request: &WireRequest<'_>, json: bool, raw: Raw) -> AnswerClass {
         let what = || request.what.clone();
         let told = |raw: &Raw| request.body.map_or_else(|| message(&raw.text), |body| body.redact(message(&raw.text)));
@@ -395,7 +395,7 @@ enum AnswerClass {
 /// A failure that another attempt may avoid.
 #[derive(Debug)]
 enum Trouble {
-    /// Nothing was sent.
+    /// The request was not sent.
     Unsent(Fault),
     /// It may have been sent and done.
     Lost(Fault),

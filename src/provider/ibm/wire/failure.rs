@@ -1,4 +1,4 @@
-//! What a refusal says.
+//! Messages of refusals.
 
 use crate::model::json::{JsonObject, as_array};
 

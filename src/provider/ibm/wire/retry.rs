@@ -1,4 +1,4 @@
-//! How long to wait before a request is sent again.
+//! Waits before retries.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
@@ -56,7 +56,7 @@ fn shorter() -> f64 {
     0.5 + f64::from(bits) / f64::from(u32::MAX) / 2.0
 }
 
-/// What `Retry-After` asks for: seconds, or an HTTP date (counted from the provider's present).
+/// Parses `Retry-After`: seconds, or an HTTP date (relative to the provider's clock).
 pub(super) fn asked(headers: &HeaderMap, clock: &ProviderClock) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse::<u64>() {

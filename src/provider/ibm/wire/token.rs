@@ -60,7 +60,7 @@ impl Token {
     }
 }
 
-/// Where the current token is kept, and who fetches the next one.
+/// Holder of the current token, which fetches the next one.
 #[derive(Debug, Default)]
 pub(super) struct TokenCell {
     current: RwLock<Option<Arc<Token>>>,

@@ -17,7 +17,7 @@ use crate::provider::ibm::settings::ClientSettings;
 /// Why an attempt gave nothing usable.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Fault {
-    /// Nothing was sent: the connection did not come about.
+    /// Nothing was sent: the connection failed.
     #[error("no connection")]
     Unsent(#[source] reqwest::Error),
     /// It was sent, or may have been, and no whole answer came.
