@@ -156,7 +156,7 @@ fn a_stolen_reaper_that_sweeps_everything_is_named_and_can_be_answered() {
     let swept = book.write(REAPER, &[&three], sweep);
     let forged = Forged::new(&book);
     let problems = forged.verified(13)["problems"].to_string();
-    assert!(problems.contains("nothing left to restore"), "{problems}");
+    assert!(problems.contains("nothing can be restored"), "{problems}");
     assert!(problems.contains(&swept.name()) && problems.contains("before the grace"), "{problems}");
     book.end(REAPER, &[]);
     let forged = Forged::new(&book);

@@ -135,7 +135,7 @@ async fn a_check_passes_a_snapshot_that_the_custodians_accepted_and_nothing_else
     let report = checked(&kit, &repository).await;
     let [problem] = report.problems.as_slice() else { panic!("{report:#?}") };
     assert_eq!((&problem.object, problem.kind), (&pack, ProblemKind::Disagrees));
-    assert!(problem.why.contains("sealed to others than the policy version"), "{problem}");
+    assert!(problem.why.contains("sealed to other recipients than in the policy version"), "{problem}");
 
     kit.change(&repository, |policy| policy.accepted = vec![entry.digest]).await;
     let report = checked(&kit, &repository).await;

@@ -89,7 +89,7 @@ fn a_host_with_a_memory_says_so_first_deletes_nothing_and_mends_what_it_can() {
     // Backups go on and say so. What this host has comes back: the policy and its own last entry.
     let backup = site.run(&["backup", "--json"]).json(3);
     let doubts = backup["doubts"].to_string();
-    assert!(doubts.contains(&format!("entry {} is gone", day.newest)), "{doubts}");
+    assert!(doubts.contains(&format!("entry {}, seen by this host, is missing", day.newest)), "{doubts}");
     assert!(doubts.contains(&format!("entry {} was gone", day.own)), "{doubts}");
     let after = bucket(&site.machine);
     assert!(after.contains_key(&format!("trust/{policy}.json")), "the policy of the second day is back");

@@ -77,7 +77,7 @@ fn a_policy_says_what_it_would_do_and_then_does_it() {
 #[test]
 fn configured_rules_hold_and_flags_take_their_place() {
     let site = site(3);
-    site.run(&["forget", "--json"]).fails(2, &["no rule of retention is set", "--keep-last"]);
+    site.run(&["forget", "--json"]).fails(2, &["no retention rule is set", "--keep-last"]);
     let config = site.machine.read("keyhaven.toml");
     site.machine
         .write("keyhaven.toml", &config.replace("[retention]", "[retention]\nkeep_last = 2\nkeep_within = \"1d\""));
@@ -256,7 +256,7 @@ fn what_is_typed_wrongly_is_refused_and_writes_nothing() {
         (&["--keep-last", "1", "--zone", "Europe/Berlim"], "Europe/Berlin"),
         (&["--keep-tag", "two words"], "no white space"),
         (&["--keep-tag", "a,b"], "no white space, comma"),
-        (&["--keep-last", "0"], "no rule of retention"),
+        (&["--keep-last", "0"], "no retention rule"),
         (&["--keep-last", "1", "--reason", "because"], "--reason belongs to"),
         (&["--undo", "1"], "--reason"),
         (&["--snapshot", "2"], "--reason"),

@@ -112,7 +112,7 @@ async fn kubernetes_objects_get_patches_through_the_program() {
     machine.write("lost.json", &list(&[lost]));
     patch(&["lost.json"]).fails(3, &["ExternalSecret apps/lost", "is not in the id map"]);
     machine.write("other.json", r#"{"apiVersion":"v1","kind":"Secret","metadata":{"name":"a"}}"#);
-    patch(&["other.json"]).fails(2, &["no ExternalSecret"]);
+    patch(&["other.json"]).fails(2, &["neither an ExternalSecret"]);
     machine.write("map.json", "[]");
     patch(&["right.json"]).fails(2, &["no id map"]);
 }

@@ -172,7 +172,7 @@ async fn a_name_that_the_provider_refuses_is_said_before_anything_is_done() {
     let backup = pair.backup().await;
     let made = make_plan(&pair, &backup, &policies(r#"{"rules":[{"select":["one"],"name":"a b"}]}"#)).await;
     assert!(made.steps.is_empty(), "{:#?}", made.steps);
-    assert!(made.conflicts[0].reason.contains("the provider takes no `a b`"), "{:#?}", made.conflicts);
+    assert!(made.conflicts[0].reason.contains("the provider rejects the name `a b`"), "{:#?}", made.conflicts);
 }
 
 #[tokio::test]
@@ -187,12 +187,12 @@ async fn a_policy_that_does_nothing_or_cannot_be_followed_is_refused() {
         (r#"{"rules":[{"select":["absent"],"treatment":"reissue"}]}"#, "rule 1 selects nothing"),
         (r#"{"rules":[{"select":["absent"],"name":"x"}]}"#, "rule 1 selects nothing"),
         (r#"{"overrides":[{"select":["absent"],"set":{"ttl":"1d"}}]}"#, "override 1 selects nothing"),
-        (r#"{"overrides":[{"select":["one"],"set":{"ttl":"1d"}}]}"#, "sets `ttl`, which nothing that it selects can"),
+        (r#"{"overrides":[{"select":["one"],"set":{"ttl":"1d"}}]}"#, "sets `ttl`, which no selected item accepts"),
         (r#"{"transforms":[{"select":["absent"],"field":"name","from":"a","to":"b"}]}"#, "transform 1 selects nothing"),
-        (r#"{"transforms":[{"select":["*"],"field":"labels","from":"a","to":"b"}]}"#, "transform 1 finds nothing"),
+        (r#"{"transforms":[{"select":["*"],"field":"labels","from":"a","to":"b"}]}"#, "transform 1 rewrites nothing"),
         (
             r#"{"transforms":[{"select":["*"],"field":"payload","from":"absent","to":"b"}]}"#,
-            "transform 1 finds nothing",
+            "transform 1 rewrites nothing",
         ),
         (
             r#"{"rules":[{"select":["deploy"],"treatment":"convert"}]}"#,

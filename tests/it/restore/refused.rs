@@ -69,7 +69,7 @@ async fn a_lock_that_the_snapshot_does_not_know_is_never_taken_off() {
     source.version(&id, "v3");
     let made = make_plan(&pair, &pair.backup().await, &PlanOptions::default()).await;
     assert!(made.steps.is_empty(), "{:#?}", made.steps);
-    assert!(made.conflicts[0].reason.contains("locked by theirs"), "{:#?}", made.conflicts);
+    assert!(made.conflicts[0].reason.contains("has the lock theirs"), "{:#?}", made.conflicts);
     assert_eq!(made.check(), Some(FailureKind::Moved));
 }
 
@@ -318,7 +318,7 @@ async fn a_previous_version_that_got_lost_on_the_way_is_no_success() {
     pair.standby.instance.fault(When::any().verb(Verb::Post).path("/versions").nth(1), Act::After(hook));
     let report = run(&pair, &backup, &made).await;
     let differs = &report.read_back.as_ref().unwrap().differences;
-    assert!(differs.iter().any(|remark| remark.reason.contains("is not in the standby")), "{report:#?}");
+    assert!(differs.iter().any(|remark| remark.reason.contains("is missing in the standby")), "{report:#?}");
     assert_eq!(report.kind(), Some(FailureKind::Partial));
 }
 

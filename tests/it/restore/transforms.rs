@@ -129,7 +129,7 @@ fn the_command_takes_the_rewrites_of_the_configuration_and_needs_the_recovery_ke
     append(
         "[[transforms]]\nselect = [\"type:*\"]\nfield = \"payload\"\nfrom = \"no such text anywhere\"\nto = \"E\"\n",
     );
-    plan(&site.machine, &identity).fails(2, &["transform 1 finds nothing to rewrite"]);
+    plan(&site.machine, &identity).fails(2, &["transform 1 rewrites nothing"]);
     append("[[rules]]\nselect = [\"type:*\"]\ntreatment = \"reissued\"\n");
     plan(&site.machine, &identity).fails(2, &["with.toml, line", "`rules.treatment`", "did you mean `reissue`?"]);
 }

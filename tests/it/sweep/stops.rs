@@ -385,7 +385,7 @@ async fn an_undo_in_the_last_moment() {
         .await;
     })
     .await;
-    assert!(said.contains("undone meanwhile"), "{said}");
+    assert!(said.contains("came too late"), "{said}");
     assert_eq!(yard.sim.with(|world| world.deletes), deletes);
 }
 

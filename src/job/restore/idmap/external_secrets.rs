@@ -501,10 +501,13 @@ mod tests {
     #[test]
     fn what_is_no_list_of_these_objects_is_refused() {
         let fails = |text: &str| patches(text.as_bytes(), &map(), &[]).unwrap_err().to_string();
-        assert!(fails("[1]").contains("object 1 is no ExternalSecret"));
+        assert!(fails("[1]").contains("object 1 is neither an ExternalSecret"));
         assert!(fails("{").contains("no JSON"));
         assert!(fails(r#"{"kind":"List"}"#).contains("without `items`"));
-        assert!(fails(r#"{"kind":"Secret","apiVersion":"v1","metadata":{"name":"a"}}"#).contains("no ExternalSecret"));
+        assert!(
+            fails(r#"{"kind":"Secret","apiVersion":"v1","metadata":{"name":"a"}}"#)
+                .contains("neither an ExternalSecret")
+        );
         let odd = external_secret(r#"{"name":"a;rm -rf","namespace":"b"}"#, &keys(&[OLD]));
         assert!(fails(&odd).contains("`metadata.name` that Kubernetes does not allow"));
         let number = external_secret(r#"{"name":"a","namespace":"b"}"#, r#""data":[{"remoteRef":{"key":7}}]"#);
