@@ -1,9 +1,9 @@
 //! Keyhaven: backup and disaster recovery for secrets-manager instances.
 //!
 //! A **capture** ([`job::capture`]) reads an instance through its [`provider::Source`] and writes a snapshot into a
-//! [`repository::Repository`], a folder or a prefix in a bucket. Whoever captures seals what he writes to public keys and
-//! cannot open it. Each snapshot, and all that happens to it later, is a signed entry of the ledger; the trust policy says
-//! whose signature counts for what.
+//! [`repository::Repository`], a directory or a prefix in a bucket. The host that captures seals what it writes to public
+//! keys and cannot open it. Each snapshot, and every later event about it, is a signed entry of the ledger; the trust policy
+//! defines which key may sign what.
 //!
 //! A **restore** ([`job::restore`]) opens a snapshot with a recovery key, plans what would change in a
 //! [`provider::Standby`], and does it. **Verification** ([`job::verify`]) says whether what the ledger names is there,

@@ -1,4 +1,4 @@
-//! Files that hold keys and secrets: read only when nobody else can, written once and never over another.
+//! Files that hold keys and secrets: read only if no other user can read them, and never overwritten.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};

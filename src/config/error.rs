@@ -51,7 +51,7 @@ pub enum ConfigError {
         key: String,
         /// Description of a valid value.
         expected: String,
-        /// What was found, without the value if that may be a secret.
+        /// The value found, omitted if it may be a secret.
         found: String,
     },
     /// An environment variable that sets nothing.
@@ -104,7 +104,7 @@ pub enum ConfigError {
         key: &'static str,
         /// Its origin.
         origin: SettingOrigin,
-        /// What is wrong and how to fix it.
+        /// Description of the problem and its fix.
         problem: String,
     },
 }

@@ -20,14 +20,14 @@ pub mod template;
 pub use place::{NotifyPlace, check_url};
 use template::{Escape, Template};
 
-/// What is wrong with a mail in a build that has none.
+/// Error for a mail target in a build without the feature `mail`.
 pub const NO_MAIL: &str = "\"mail\": this build sends no mail; use one with the feature `mail`, or tell a webhook";
 
 /// The table's name.
 pub(super) const NOTIFY: &str = "notify";
 
 words! {
-    /// What may be told of a job.
+    /// Events of a job.
     pub enum Occasion {
         /// A run failed.
         Failure = "failure",
@@ -37,7 +37,7 @@ words! {
         Suspect = "suspect",
         /// The newest good snapshot, or its verification, is older than it may be.
         Stale = "stale",
-        /// What was bad is good again.
+        /// A problem is over.
         Recovery = "recovery",
         /// A run did everything.
         Success = "success",
@@ -63,7 +63,7 @@ pub enum WebhookBody {
 }
 
 words! {
-    /// How the connection to a mail server is encrypted.
+    /// Encryption of the connection to a mail server.
     pub enum Tls {
         /// TLS from the first byte.
         Implicit = "implicit",
@@ -92,7 +92,7 @@ pub enum Way {
         headers: Vec<(String, Header)>,
         /// The type of the body.
         content_type: String,
-        /// What is sent.
+        /// The message.
         body: WebhookBody,
         /// A token: where the template does not name it, it goes into an `Authorization: Bearer` header.
         token: Option<SecretRef>,
@@ -103,7 +103,7 @@ pub enum Way {
         host: String,
         /// Its port.
         port: u16,
-        /// How it is spoken to.
+        /// Its protocol.
         tls: Tls,
         /// User and where the password is.
         login: Option<(String, SecretRef)>,
@@ -129,7 +129,7 @@ pub struct NotifyTarget {
     pub instances: Vec<String>,
     /// Interval of repeated notifications about a problem that persists.
     pub repeat_every: Duration,
-    /// How long one notification may take, with all its attempts.
+    /// Timeout of one notification, with all its attempts.
     pub timeout: Duration,
     /// True if notifications contain names and error messages.
     pub names: bool,

@@ -31,7 +31,7 @@ pub struct Settings {
     unknown: Vec<String>,
 }
 
-/// How an instance is reached.
+/// Connection settings of an instance.
 #[derive(Debug, Clone)]
 pub struct InstanceSettings {
     /// The service URL.
@@ -40,7 +40,7 @@ pub struct InstanceSettings {
     pub iam_url: String,
     /// The CRN, if the configuration has it.
     pub crn: Option<String>,
-    /// Where the API key is.
+    /// Reference to the API key.
     pub api_key: SecretRef,
     /// CA certificates to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
@@ -50,7 +50,7 @@ pub struct InstanceSettings {
     pub read_types: Vec<String>,
 }
 
-/// How a repository is reached.
+/// Connection settings of a repository.
 #[derive(Debug, Clone)]
 pub struct Repository {
     /// Its location.
@@ -61,13 +61,13 @@ pub struct Repository {
     pub endpoint: Option<String>,
     /// The bucket's region.
     pub region: Option<String>,
-    /// Where the name of the bucket is in a request.
+    /// Position of the bucket's name in a request.
     pub addressing: Addressing,
     /// The checksum header of a write.
     pub checksum: Checksum,
-    /// Where the access key id is.
+    /// Reference to the access key id.
     pub access_key_id: Option<SecretRef>,
-    /// Where the secret access key is.
+    /// Reference to the secret access key.
     pub secret_access_key: Option<SecretRef>,
     /// Further CA certificates to trust.
     pub ca_file: Option<PathBuf>,
@@ -186,7 +186,7 @@ impl Settings {
         })
     }
 
-    /// Where the leases of daemons are: the repository in every other respect. `None` if none are configured.
+    /// Returns the location of the daemons' leases, with the repository's other settings. `None` if not configured.
     ///
     /// # Errors
     /// When the repository's URL is not set.
@@ -195,7 +195,7 @@ impl Settings {
         Ok(Some(Repository { location, ..self.repository()? }))
     }
 
-    /// How the daemon runs jobs.
+    /// Returns the settings of the daemon.
     #[must_use]
     pub fn daemon(&self) -> &DaemonSection {
         &self.sections.daemon
@@ -207,7 +207,7 @@ impl Settings {
         &self.sections.keys
     }
 
-    /// How a backup runs.
+    /// Returns the settings of backups.
     #[must_use]
     pub fn backup(&self) -> &BackupSection {
         &self.sections.backup
@@ -219,7 +219,7 @@ impl Settings {
         &self.sections.retention
     }
 
-    /// How a standby is kept in step.
+    /// Returns the settings of syncs.
     #[must_use]
     pub fn sync(&self) -> &SyncSection {
         &self.sections.sync
@@ -273,7 +273,7 @@ impl Settings {
         self.sections.standby.crn.clone()
     }
 
-    /// How the log is written, if the configuration says so.
+    /// Returns the configured log format.
     #[must_use]
     pub fn log_format(&self) -> Option<LogFormat> {
         self.sections.log.format
@@ -292,7 +292,7 @@ impl Settings {
         &self.instance
     }
 
-    /// What a restore does about an item that holds something of its own.
+    /// Returns the conflict rule of restores.
     #[must_use]
     pub fn on_conflict(&self) -> ConflictRule {
         self.sections.restore.on_conflict
@@ -304,7 +304,7 @@ impl Settings {
         self.sections.repository.id.clone()
     }
 
-    /// Where tokens for the standby come from: as set for it, else for the source.
+    /// Returns the token service of the standby, else that of the source.
     #[must_use]
     pub fn iam_url(&self) -> &HttpUrl {
         let own = self.is_set("standby.iam_url");
@@ -352,7 +352,7 @@ impl Settings {
         ConfigError::Unfit { key, origin: self.origin(key).clone(), problem: problem.to_owned() }
     }
 
-    /// Where the value of a key was set.
+    /// Returns the origin of a key's value.
     fn origin(&self, path: &str) -> &SettingOrigin {
         self.tree.find(path).map_or(&SettingOrigin::Default, |node| &node.origin)
     }
@@ -412,7 +412,7 @@ pub struct SetKey<'s> {
     pub key: &'static ConfigKey,
     /// Its value, as the file would set it.
     pub value: toml::Value,
-    /// Where it was set.
+    /// Its origin.
     pub origin: &'s SettingOrigin,
 }
 
@@ -442,7 +442,7 @@ fn set_keys<'s>(sections: &Sections, tree: &'s Node) -> Vec<SetKey<'s>> {
     keys::all().filter_map(of).collect()
 }
 
-/// What a tree sets, for people.
+/// Lists the settings of a tree, for people.
 pub(super) fn shown(tree: &Node) -> Vec<ShownEntry> {
     typed(tree).map(|sections| set_keys(&sections, tree).iter().map(SetKey::shown).collect()).unwrap_or_default()
 }

@@ -22,7 +22,7 @@ const RULES: &str = "rules";
 const OVERRIDES: &str = "overrides";
 const TRANSFORMS: &str = "transforms";
 
-/// What a selector may begin with, each with a colon.
+/// Prefixes of selectors, each with a colon.
 const PREFIXES: [&str; 4] = ["name", "group", "type", "label"];
 /// Characters of a text of a rewrite.
 const LONGEST_TEXT: usize = 4_096;
@@ -40,7 +40,7 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// What they say, for a plan or a capture.
+    /// Returns their policies, for a plan or a capture.
     #[must_use]
     pub fn policies(&self) -> &Policies {
         &self.policies

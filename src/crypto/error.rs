@@ -56,7 +56,7 @@ pub enum CryptoError {
     /// The sealed bytes were altered, cut off, or are nothing that was sealed here.
     #[error("sealed bytes are damaged: {problem}")]
     Damaged {
-        /// Where the problem was found.
+        /// Place of the problem.
         problem: String,
     },
     /// More plain bytes come out than the format allows.

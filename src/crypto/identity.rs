@@ -10,9 +10,9 @@ use zeroize::Zeroizing;
 use super::{CryptoError, Recipient};
 use crate::model::Digest;
 
-/// What a comment line that names a repository starts with, behind the `#`.
+/// Prefix, after the `#`, of a comment line that names a repository.
 const HINT: &str = "keyhaven repository:";
-/// What a comment line that pins a version of the trust policy starts with, behind the `#`.
+/// Prefix, after the `#`, of a comment line that pins a version of the trust policy.
 const POLICY_HINT: &str = "keyhaven policy:";
 /// Bytes of an identity file, protected or not.
 const FILE_LIMIT: usize = 1024 * 1024;

@@ -143,7 +143,7 @@ mod tests {
         next.take(len).collect()
     }
 
-    /// What age protects: the zstd stream with its padding.
+    /// Content protected by age: the zstd stream with its padding.
     fn inside(sealed: &Sealed, identities: &Identities) -> Vec<u8> {
         let mut stream = Vec::new();
         let decryptor = age::Decryptor::new_buffered(&*sealed.bytes).unwrap();

@@ -15,7 +15,7 @@ const ZEROS: [u8; 4096] = [0; 4096];
 /// The compression level when nothing else is configured.
 pub const DEFAULT_LEVEL: i32 = 3;
 
-/// What a sealed object is stored as.
+/// A sealed object as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sealed {
     /// The object's bytes.

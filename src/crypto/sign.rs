@@ -137,7 +137,7 @@ impl PublicKey {
         [SPKI_PREFIX.as_slice(), self.0.as_bytes()].concat()
     }
 
-    /// What the key is called in entries: the SHA-256 of its SubjectPublicKeyInfo.
+    /// Returns the name of the key in entries: the SHA-256 of its SubjectPublicKeyInfo.
     #[must_use]
     pub fn fingerprint(&self) -> Digest {
         sha256(&self.to_der())

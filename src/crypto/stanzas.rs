@@ -7,9 +7,9 @@ pub const HEADER_LIMIT: usize = 1024 * 1024;
 
 /// The first line of every age file.
 const FIRST_LINE: &[u8] = b"age-encryption.org/v1";
-/// How the line with the header's MAC begins: the last one.
+/// Prefix of the last line, which has the header's MAC.
 const LAST_LINE: &[u8] = b"---";
-/// How the first line of a recipient's stanza begins.
+/// Prefix of the first line of a recipient's stanza.
 const STANZAS: [&[u8]; 3] = [b"-> X25519 ", b"-> ssh-ed25519 ", b"-> ssh-rsa "];
 
 /// Counts the recipient stanzas in the header of an age file: X25519, ssh-ed25519 and ssh-rsa.

@@ -25,7 +25,7 @@ use crate::model::{Clock, Timestamp};
 
 /// Longest sleep of the loop. Bounds how late a clock jump is noticed, and sets the heartbeat rate.
 pub const PULSE: Duration = Duration::from_secs(5);
-/// How long to wait for a run to end after SIGKILL.
+/// Time to wait for a run to end after SIGKILL.
 pub(super) const KILLED: Duration = Duration::from_secs(5);
 /// Delay after the end of another daemon's lease before a slot is checked again: the lease margin plus one second.
 const PAST_LEASE_MILLIS: i64 = 6_000;

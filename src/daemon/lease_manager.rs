@@ -24,7 +24,7 @@ pub struct LeaseManager {
     places: BTreeMap<String, (Leases, String)>,
 }
 
-/// What the answer to a lease request means for a run.
+/// Consequence of a lease request for a run.
 #[derive(Debug)]
 pub enum LeaseDecision {
     /// Run: with our lease, or without one if leases are not configured or do not work.

@@ -31,7 +31,7 @@ pub struct RunRequest {
 /// Outcome of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttemptOutcome {
-    /// How it ended.
+    /// Its outcome.
     pub ending: RunOutcome,
     /// Facts that the run reported.
     pub facts: RunFacts,

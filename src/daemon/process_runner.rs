@@ -34,7 +34,7 @@ const LINE: usize = 4096;
 /// Maximum size of an audit trail event, in bytes. A truncated one is invalid.
 const EVENT: usize = 256 * 1024;
 
-/// How to start the process of a job.
+/// Settings of the processes of jobs.
 #[derive(Debug, Clone)]
 pub struct ProcessRunner {
     /// The program.

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-/// What a replaced file survives.
+/// Durability of a replaced file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
     /// The end of the process. After a crash of the host it may be anything, which its reader finds out by a digest.
@@ -16,7 +16,7 @@ pub enum Durability {
     ContentAndName,
 }
 
-/// Writes a file beside its place and renames it, so that whoever reads sees the whole of it or the one before. It gets
+/// Writes a temporary file and renames it, so that a reader sees the whole new file or the whole old one. It gets
 /// exactly these permissions, whatever the umask says.
 ///
 /// # Errors

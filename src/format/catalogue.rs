@@ -159,7 +159,7 @@ impl Write for OneLine<'_> {
 /// Reads a catalogue part item by item.
 pub type PartReader<'a> = SealedReader<'a, PartLines>;
 
-/// What a part has shown so far.
+/// State after the lines read so far.
 #[derive(Debug)]
 pub struct PartLines {
     content: Sha256,
@@ -176,7 +176,7 @@ impl PartLines {
 }
 
 impl SealedReader<'_, PartLines> {
-    /// How many items came out so far.
+    /// Number of items read so far.
     #[must_use]
     pub fn items(&self) -> u64 {
         self.state.items

@@ -83,7 +83,7 @@ pub struct Entry {
 pub struct Draft {
     /// The writer's clock.
     pub time: Timestamp,
-    /// What writes it: `keyhaven/0.1.0`.
+    /// The tool that writes it: `keyhaven/0.1.0`.
     pub tool: String,
     /// The event.
     pub event: EntryEvent,

@@ -21,13 +21,13 @@ pub enum FormatError {
     Malformed {
         /// Expected value.
         what: &'static str,
-        /// What is wrong, without any value.
+        /// Description of the problem, without values.
         problem: String,
     },
     /// It was written in another major version of the format.
     #[error("this {what} has format {found}, and this program reads 1.n; get a newer keyhaven")]
     Version {
-        /// What it is.
+        /// Kind of document.
         what: &'static str,
         /// The version found.
         found: String,
@@ -41,7 +41,7 @@ pub enum FormatError {
     /// It has a member that must be understood, and this program does not know it.
     #[error("this {what} has a member `{member}` that this program does not know; get a newer keyhaven")]
     Critical {
-        /// What it is.
+        /// Kind of document.
         what: &'static str,
         /// The name of the member.
         member: String,
@@ -57,7 +57,7 @@ pub enum FormatError {
     /// It belongs to another repository.
     #[error("this {what} belongs to repository {found}, not to {expected}: it was put here from elsewhere")]
     Foreign {
-        /// What it is.
+        /// Kind of document.
         what: &'static str,
         /// The repository it names.
         found: String,
@@ -69,7 +69,7 @@ pub enum FormatError {
         "this {what} is of the instance {found}, this repository holds backups of {expected}: its writer mixed them up"
     )]
     OtherSource {
-        /// What it is.
+        /// Kind of document.
         what: &'static str,
         /// The source it names.
         found: String,
@@ -95,7 +95,7 @@ pub enum FormatError {
     /// Larger than the format allows.
     #[error("{what} of {size} bytes is over the limit of {limit}")]
     TooLarge {
-        /// What it is.
+        /// Kind of document.
         what: &'static str,
         /// Its size.
         size: usize,

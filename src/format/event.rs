@@ -37,7 +37,7 @@ pub enum EntryEvent {
     Hold(SnapshotsEvent),
     /// The retention policy decides again.
     Release(SnapshotsEvent),
-    /// What only forgotten snapshots need is about to be deleted.
+    /// Objects that only forgotten snapshots need are about to be deleted.
     Sweep(SweepEvent),
     /// A change of the source was announced.
     Expect(ExpectEvent),
@@ -76,7 +76,7 @@ pub struct Slice {
     pub part: u64,
     /// Of how many.
     pub of: u64,
-    /// What chose the parts, where it was drawn.
+    /// Seed of the choice of parts, if it was random.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<String>,
 }
@@ -108,7 +108,7 @@ pub struct RestoreEvent {
     pub target: String,
     /// Number of items that were written or found as they should be.
     pub restored: u64,
-    /// How many were not.
+    /// Number of items that were not.
     pub failed: u64,
     /// Start time.
     pub from: Timestamp,
@@ -254,7 +254,7 @@ impl EntryEvent {
         }
     }
 
-    /// What the statement is about: exactly its subjects, in this order.
+    /// Subjects of the statement, exactly and in this order.
     #[must_use]
     pub fn subjects(&self, repository: RepositoryId) -> Vec<Subject> {
         match self {

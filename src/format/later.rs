@@ -9,7 +9,7 @@ use super::statement::{STATEMENT_TYPE, check_critical};
 use super::version::FormatVersion;
 use super::{FormatError, RepositoryId};
 
-/// How the type of an entry's predicate begins, whatever the version.
+/// Prefix of the predicate type of an entry, for all versions.
 const ENTRY_TYPES: &str = "urn:keyhaven:entry:";
 
 /// An entry that only a later version of the format can read. Every version keeps the envelope, the two types, `format`

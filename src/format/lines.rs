@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::FormatError;
 use crate::crypto::CryptoError;
 
-/// What the buffer starts with; most lines fit.
+/// Initial size of the buffer; most lines fit.
 const START: usize = 64 * 1024;
 
 /// Reads lines one by one. The buffer is wiped, also where it has grown; its bound is that of the reader below.

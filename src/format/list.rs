@@ -40,7 +40,7 @@ pub struct ListedPack {
 pub struct PackList {
     /// The packs; sorted by digest when read or written.
     pub packs: Vec<ListedPack>,
-    /// What sets it apart from every other list of the same packs; empty in a list that was read without one.
+    /// Nonce that distinguishes it from other lists of the same packs; empty in a list without one.
     pub nonce: String,
 }
 

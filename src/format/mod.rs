@@ -1,4 +1,4 @@
-//! What is stored, to the byte: names, packs, catalogues, lists, entries (`docs/format.md`).
+//! The stored format, to the byte: names, packs, catalogues, lists, entries (`docs/format.md`).
 //!
 //! Pure: works on bytes, knows no store, no clock and no file. Every type here is written by one function and read by
 //! one function; readers refuse what they cannot be sure of and say why.

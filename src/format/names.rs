@@ -5,7 +5,7 @@ use crate::model::Digest;
 
 /// Says which repository this is, for people and tools; decides nothing.
 pub const KEYHAVEN_JSON: &str = "keyhaven.json";
-/// How to get everything back without this program.
+/// Instructions to recover everything without this program.
 pub const RECOVER_MD: &str = "RECOVER.md";
 /// The directory of all versions of the trust policy.
 pub const TRUST: &str = "trust";

@@ -191,7 +191,7 @@ impl SealedLines for PackLines {
     }
 }
 
-/// What a line is remembered by; smaller than key and version.
+/// Short form of key and version by which a line is remembered.
 fn place(key: &ItemKey, version: &Slot) -> Digest {
     sha256(format!("{key}\n{}", version.as_str()).as_bytes())
 }

@@ -103,7 +103,7 @@ pub struct PolicyKey {
     pub name: String,
     /// The key.
     pub public_key: KeyInfo,
-    /// What it may do, as words; sorted. A word that is not known may sign kinds that are not known.
+    /// Its roles, as words; sorted. An unknown role may sign unknown kinds.
     pub roles: Vec<String>,
     /// The entries up to which what it signed counts; `None` while it has not ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -9,13 +9,13 @@ use crate::crypto::Identities;
 use crate::crypto::open::{Opened, open};
 use crate::model::limits;
 
-/// What the lines of one kind of object hold, and what the lines before say of the next.
+/// Lines of one kind of object, and the state between them.
 pub trait SealedLines: Sized {
     /// A line that was read.
     type Line;
     /// The kind in the first line.
     const KIND: &'static str;
-    /// What an object that cannot be opened is called.
+    /// Name of the object in errors.
     const OBJECT: &'static str;
 
     /// Begins with the first line, whose header is checked.

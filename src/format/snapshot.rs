@@ -118,9 +118,9 @@ pub struct SnapshotCounts {
 /// Something that makes a snapshot suspect, or remarkable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// What was found, as a word.
+    /// The finding, as a word.
     pub code: String,
-    /// How many items.
+    /// Number of items.
     pub count: u64,
     /// Of how many.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -144,7 +144,7 @@ impl Finding {
     }
 }
 
-/// What is known of the bucket that a snapshot is in.
+/// Properties of the bucket of a snapshot.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BucketFacts {
     /// Its region.
@@ -170,7 +170,7 @@ pub struct SnapshotEvent {
     /// The recovery point achieved when the entry was written, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovery_point_millis: Option<u64>,
-    /// How many rounds of listing it took, from 1.
+    /// Number of listing rounds, from 1.
     pub rounds: u64,
     /// True if no earlier pack was reused.
     pub full: bool,

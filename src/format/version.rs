@@ -19,7 +19,7 @@ pub struct FormatVersion {
 }
 
 impl FormatVersion {
-    /// What this program writes.
+    /// Version that this program writes.
     pub const CURRENT: Self = Self { major: 1, minor: 0 };
 
     /// Refuses another major.

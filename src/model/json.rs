@@ -10,7 +10,7 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// How deep [`canonical`] follows nested arrays and objects before it refuses.
+/// Maximum nesting of arrays and objects that [`canonical`] accepts.
 pub const MAX_DEPTH: usize = 100;
 
 /// A JSON object as an ordered list of members, each value as its exact text.

@@ -81,7 +81,7 @@ pub struct Transform {
     pub to: String,
 }
 
-/// What of an item a rewrite changes.
+/// Part of an item that a rewrite changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RewriteField {

@@ -29,7 +29,7 @@ impl Timestamp {
         self.0
     }
 
-    /// How long after `earlier` this is, in milliseconds; negative when before.
+    /// Returns the milliseconds since `earlier`; negative if this is before it.
     #[must_use]
     pub fn millis_since(self, earlier: Timestamp) -> i64 {
         self.millis().saturating_sub(earlier.millis())

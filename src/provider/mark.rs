@@ -8,7 +8,7 @@
 //! ```
 //!
 //! `versions` is how many versions the secret has in the standby once the restore is done: another count means that
-//! something is missing or that somebody rotated it. `details` is the start of a digest over the version metadata and
+//! something is missing or that it was rotated. `details` is the start of a digest over the version metadata and
 //! locks that were restored, which no list shows. `held` is what was held back on purpose; absent when nothing was.
 //! `snapshot` says where the secret came from and is not compared.
 //!

@@ -41,7 +41,7 @@ pub struct Committed {
     pub entry: Entry,
     /// Objects put back in the bucket, and failures to do so.
     pub warnings: Vec<String>,
-    /// Why this host does not remember the entry: if the bucket is put back to before it, nobody will see it.
+    /// Why this host does not remember the entry: a rollback of the bucket to before it would go unnoticed.
     pub not_remembered: Option<String>,
 }
 

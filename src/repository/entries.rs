@@ -321,7 +321,7 @@ pub(super) fn heads_to_remember(ledger: &Ledger, written: Option<String>) -> Vec
 }
 
 /// Paths of entries that this host wrote and knows to have arrived, and whose bytes it keeps. Below the heads of others
-/// they are heads no more, and when somebody puts the bucket back, only this host can bring them back.
+/// they are heads no more, and after a rollback of the bucket only this host can bring them back.
 async fn own_entries(state: &StateDirectory) -> Result<Vec<String>, RepositoryError> {
     let known = state.heads().await?;
     let kept = state.kept_entries().await?.into_iter().map(|(path, _)| path);

@@ -34,7 +34,7 @@ const AHEAD_MILLIS: i64 = 5 * 60 * 1_000;
 const KEPT: u64 = 16;
 /// The largest lease object that is read, in bytes.
 const LARGEST: usize = 4096;
-/// How often we look again when another daemon was faster.
+/// Number of retries if another daemon was faster.
 const ROUNDS: usize = 4;
 /// Writers side by side in the probe: some servers honour one create after the other, but not two at once.
 const RACERS: usize = 8;
@@ -54,7 +54,7 @@ pub enum LeaseError {
     Unfit {
         /// The store.
         place: String,
-        /// What it did.
+        /// Its action.
         why: &'static str,
     },
     /// Others were faster several times in a row.
@@ -83,7 +83,7 @@ impl LeaseError {
     }
 }
 
-/// What asking for a lease gave.
+/// Result of a request for a lease.
 #[derive(Debug, PartialEq, Eq)]
 pub enum LeaseAnswer {
     /// It is ours, until it is released or expires.
@@ -92,7 +92,7 @@ pub enum LeaseAnswer {
     Theirs {
         /// Who, as it calls itself.
         owner: String,
-        /// How long at most, unless it is renewed.
+        /// Its end, unless it is renewed.
         until: Timestamp,
     },
 }
@@ -157,7 +157,7 @@ impl Leases {
         Self { store, clock, owner: owner.to_owned(), term }
     }
 
-    /// How long a lease lasts without renewal.
+    /// Returns the duration of a lease without renewal.
     #[must_use]
     pub fn term(&self) -> Duration {
         self.term
@@ -207,7 +207,7 @@ impl Leases {
     /// Takes the lease of a job, unless another holds it.
     ///
     /// # Errors
-    /// What the store answers; [`LeaseError::Contended`], [`LeaseError::Spoiled`].
+    /// Errors of the store; [`LeaseError::Contended`], [`LeaseError::Spoiled`].
     pub async fn take(&self, repository: &str, job: &str) -> Result<LeaseAnswer, LeaseError> {
         let folder = format!("{repository}/{}", spelled(job));
         for _ in 0..ROUNDS {
@@ -350,7 +350,7 @@ impl Leases {
     }
 }
 
-/// What looking at a lease gave.
+/// Result of reading a lease.
 enum LeaseRecord {
     /// Its newest generation, if there is one.
     Is(Option<(u64, Record)>),

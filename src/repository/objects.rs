@@ -39,7 +39,7 @@ impl Repository {
     /// Writes a sealed pack. Repeating it is harmless.
     ///
     /// # Errors
-    /// What the store answers.
+    /// Errors of the store.
     pub async fn put_pack(&self, pack: &Sealed) -> Result<(), RepositoryError> {
         Ok(self.store().put(&names::pack(&pack.digest), pack.bytes.clone()).await?)
     }
@@ -47,7 +47,7 @@ impl Repository {
     /// Writes a sealed catalogue part. Repeating it is harmless.
     ///
     /// # Errors
-    /// What the store answers.
+    /// Errors of the store.
     pub async fn put_part(&self, part: &Sealed) -> Result<(), RepositoryError> {
         Ok(self.store().put(&names::catalogue(&part.digest), part.bytes.clone()).await?)
     }
@@ -109,7 +109,7 @@ impl Repository {
     /// Every pack that is there, with its sealed size: one listing.
     ///
     /// # Errors
-    /// What the store answers.
+    /// Errors of the store.
     pub async fn pack_sizes(&self) -> Result<BTreeMap<Digest, u64>, RepositoryError> {
         self.sizes(names::PACKS, names::parse_pack).await
     }
@@ -117,7 +117,7 @@ impl Repository {
     /// Every catalogue part that is there, with its sealed size: one listing.
     ///
     /// # Errors
-    /// What the store answers.
+    /// Errors of the store.
     pub async fn part_sizes(&self) -> Result<BTreeMap<Digest, u64>, RepositoryError> {
         self.sizes(names::CATALOGUES, names::parse_catalogue).await
     }

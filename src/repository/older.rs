@@ -23,7 +23,7 @@ impl Repository {
     /// Reads the oldest version of an object that `fits` its name, if there is one.
     ///
     /// # Errors
-    /// What the store answers. A store that shows no older versions has none.
+    /// Errors of the store. A store that shows no older versions has none.
     pub(super) async fn read_older(
         &self,
         path: &str,

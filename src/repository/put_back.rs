@@ -82,7 +82,7 @@ impl Repository {
     /// the policy does not name.
     ///
     /// # Errors
-    /// What the store answers.
+    /// Errors of the store.
     pub async fn put_back_recover_md(&self, policy: &Policy, text: Bytes) -> Result<bool, RepositoryError> {
         let named = policy.settings.recover_md;
         if sha256(&text) != named || self.recover_md_state(policy).await? == RecoverMd::Whole {
@@ -95,7 +95,7 @@ impl Repository {
     /// Compares `RECOVER.md` in the store with the text that a policy names.
     ///
     /// # Errors
-    /// What the store answers.
+    /// Errors of the store.
     pub async fn recover_md_state(&self, policy: &Policy) -> Result<RecoverMd, RepositoryError> {
         let named = &policy.settings.recover_md;
         match self.get_current(names::RECOVER_MD, named, limits::LIST).await {

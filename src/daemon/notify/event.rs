@@ -35,7 +35,7 @@ pub struct Freshness {
 pub struct NotifyWarning {
     /// Target or hook.
     pub who: String,
-    /// What went wrong, without URLs and secrets.
+    /// Description of the problem, without URLs and secrets.
     pub why: String,
 }
 

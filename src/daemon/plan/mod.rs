@@ -19,12 +19,12 @@ const LATE_MILLIS: i64 = 60_000;
 /// Maximum distance into the future, in milliseconds, before a time is attributed to a clock that was wrong.
 pub(super) const AHEAD_MILLIS: i64 = 5 * 60 * 1_000;
 
-/// How daemons of one repository take over from each other.
+/// Policy by which daemons of one repository take over from each other.
 #[derive(Debug, Clone)]
 pub struct TakeoverPolicy {
     /// Text that differs between daemons; input of the jitter hash.
     pub salt: String,
-    /// How long a daemon waits for another daemon that ran the job last.
+    /// Time that a daemon waits for another daemon that ran the job last.
     pub takeover_after: Duration,
 }
 

@@ -14,13 +14,13 @@ use crate::provider::Requests;
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct DriftReport {
-    /// What the standby is compared with: a snapshot, or the live source.
+    /// Reference of the comparison: a snapshot, or the live source.
     pub expected: ComparedWith,
     /// The standby.
     pub standby: StandbyName,
     /// Time of the comparison, by the standby's clock.
     pub at: Timestamp,
-    /// How payloads were compared, over all secrets.
+    /// Basis of the comparison of payloads, over all secrets.
     pub basis: OverallBasis,
     /// Number of compared items, by basis of the comparison.
     pub compared: BTreeMap<ComparisonBasis, u64>,

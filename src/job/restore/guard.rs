@@ -48,7 +48,7 @@ pub enum GuardError {
          source by its id with --into-source {source_id}"
     )]
     IsSource {
-        /// How it was recognised.
+        /// Evidence by which it was recognised.
         how: String,
         /// Instance id of the source.
         source_id: String,

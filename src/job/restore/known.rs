@@ -112,7 +112,7 @@ pub fn lock_digest(lock: &RestoreLock) -> Digest {
     sha256(normal(&lock.settings.to_raw()).as_bytes())
 }
 
-/// What must be read of a standby item before it can be compared.
+/// Documents of a standby item that must be read before it can be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Question {
     /// Nothing: the list rows are sufficient.

@@ -28,7 +28,7 @@ pub enum SweepStop {
         snapshot: u64,
         /// Path of the object.
         path: String,
-        /// What was found instead.
+        /// Description of what was found instead.
         found: String,
     },
     /// The pack list of a snapshot cannot be read, so the packs that it needs are unknown.

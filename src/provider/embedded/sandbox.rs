@@ -15,7 +15,7 @@ use super::instance::EmbeddedInstance;
 use super::options::Options;
 use super::seed::{every_type, seed};
 
-/// How long changes are collected before a save.
+/// Time in which changes are collected before a save.
 const GATHER: Duration = Duration::from_millis(500);
 
 /// Options of a sandbox.

@@ -13,7 +13,7 @@ use crate::provider::InstanceError;
 pub const IAM_URL: &str = "https://iam.cloud.ibm.com";
 /// Requests per second into a source: a quarter of what the provider advises for all clients of an instance together.
 pub const SOURCE_PACE: f64 = 5.0;
-/// Requests per second into a standby, which nobody else uses yet: the provider's advice.
+/// Requests per second into a standby, which has no other users yet: the provider's advice.
 pub const STANDBY_PACE: f64 = 20.0;
 
 /// Settings of a client. Not validated before [`super::Client::new`].

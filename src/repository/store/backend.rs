@@ -10,7 +10,7 @@ use super::info::{Created, LifecycleRule, ObjectInfo, ObjectVersion, Odd};
 use super::retention::Retention;
 use crate::model::Timestamp;
 
-/// What a store is asked for, as [`super::Store`] documents it.
+/// Operations of a store, as documented in [`super::Store`].
 ///
 /// A folder and a bucket are one implementation, over object_store. Another one may be put around either: it implements
 /// what it changes, and passes on the rest. object_store's own trait cannot be this seam, because it knows neither the
@@ -97,7 +97,7 @@ pub trait Backend: Send + Sync + fmt::Debug {
         self.inner().is_some_and(Backend::shares_clock)
     }
 
-    /// Where it is, for people. Default: `memory` when it is around no other.
+    /// Returns its location, for people. Default: `memory` if it wraps no other.
     fn place(&self) -> String {
         self.inner().map_or_else(|| "memory".to_owned(), Backend::place)
     }

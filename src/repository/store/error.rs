@@ -1,4 +1,4 @@
-//! What can go wrong between us and the place of a repository.
+//! Errors of a store.
 
 use std::fmt;
 
@@ -51,7 +51,7 @@ pub enum StoreError {
         path: String,
         /// The store.
         place: String,
-        /// What holds it.
+        /// Reason for the hold.
         hold: Hold,
     },
     /// The bucket does not exist.
@@ -85,7 +85,7 @@ pub enum StoreError {
         what: String,
         /// The store.
         place: String,
-        /// How it begins.
+        /// Beginning of the answer.
         #[source]
         source: Cause,
     },

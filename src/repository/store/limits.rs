@@ -1,13 +1,13 @@
-//! How much one listing may show, and how long requests may take.
+//! Limits of listings and requests.
 
 use std::time::Duration;
 
 /// Objects that one listing may show before it is refused: years of quarter-hourly entries of one repository.
 pub const LISTED_OBJECTS: usize = 2_000_000;
 
-/// How long one request to a bucket may take.
+/// Timeout of one request to a bucket.
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(300);
-/// How long a request to a bucket is begun anew when it failed.
+/// Time in which a failed request to a bucket is retried.
 pub(super) const RETRY_FOR: Duration = Duration::from_secs(120);
 /// Within this an object that is written and read back is there, or an error says that it may not be.
 pub const WRITTEN_WITHIN: Duration = Duration::from_secs(2 * (REQUEST_TIMEOUT.as_secs() + RETRY_FOR.as_secs()));

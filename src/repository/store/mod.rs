@@ -117,7 +117,7 @@ impl Store {
     /// Writes a whole object: all of it is there afterwards, or nothing.
     ///
     /// # Errors
-    /// What the store answers. After [`StoreError::Unreachable`] it may be there nevertheless.
+    /// Errors of the store. After [`StoreError::Unreachable`] it may be there nevertheless.
     pub async fn put(&self, path: &str, bytes: Bytes) -> Result<(), StoreError> {
         self.backend.put(path, bytes).await
     }
@@ -126,7 +126,7 @@ impl Store {
     /// versioned bucket may overwrite all the same.
     ///
     /// # Errors
-    /// What the store answers. After any error it may be there nevertheless.
+    /// Errors of the store. After any error it may be there nevertheless.
     pub async fn put_new(&self, path: &str, bytes: Bytes) -> Result<Created, StoreError> {
         self.backend.put_new(path, bytes).await
     }
@@ -134,7 +134,7 @@ impl Store {
     /// Lists every object below a folder, sorted by path. A folder that does not exist is empty.
     ///
     /// # Errors
-    /// What the store answers; a listing that cannot be had whole is an error, never a shorter list.
+    /// Errors of the store; a listing that cannot be had whole is an error, never a shorter list.
     pub async fn list(&self, folder: &str) -> Result<Vec<ObjectInfo>, StoreError> {
         let mut objects = self.backend.list(folder, None).await?;
         objects.sort_by(|a, b| a.path.cmp(&b.path));
@@ -180,7 +180,7 @@ impl Store {
     /// say.
     ///
     /// # Errors
-    /// What the store answers.
+    /// Errors of the store.
     pub async fn older_versions(&self, path: &str) -> Result<Vec<ObjectVersion>, StoreError> {
         let versions = self.backend.versions(path).await?.unwrap_or_default();
         let older = versions.into_iter().filter(|version| !version.is_current && !version.is_marker);
@@ -190,7 +190,7 @@ impl Store {
     /// Returns true if older versions can be listed: the place keeps them, and lets this identity see them.
     ///
     /// # Errors
-    /// What the store answers.
+    /// Errors of the store.
     pub async fn shows_versions(&self, folder: &str) -> Result<bool, StoreError> {
         Ok(self.backend.versions(folder).await?.is_some())
     }
@@ -199,7 +199,7 @@ impl Store {
     /// place does not say.
     ///
     /// # Errors
-    /// What the store answers.
+    /// Errors of the store.
     pub async fn lifecycle(&self) -> Result<Vec<LifecycleRule>, StoreError> {
         self.backend.lifecycle().await
     }
@@ -239,7 +239,7 @@ impl Store {
     /// What is below a folder and is no plain file, sorted by path: it is never opened, so nothing else would show it.
     ///
     /// # Errors
-    /// What the store answers.
+    /// Errors of the store.
     pub async fn odd(&self, folder: &str) -> Result<Vec<Odd>, StoreError> {
         let mut odd = self.backend.odd(folder).await?;
         odd.sort_by(|a, b| a.path.cmp(&b.path));
@@ -249,7 +249,7 @@ impl Store {
     /// Asks for one object by name, and whether the store keeps it from being deleted; `None` when it is not there.
     ///
     /// # Errors
-    /// What the store answers.
+    /// Errors of the store.
     pub async fn retention(&self, path: &str) -> Result<Option<Retention>, StoreError> {
         self.backend.retention(path).await
     }
@@ -257,7 +257,7 @@ impl Store {
     /// Asks for one object by name; `None` when it is not there.
     ///
     /// # Errors
-    /// What the store answers.
+    /// Errors of the store.
     pub async fn head(&self, path: &str) -> Result<Option<ObjectInfo>, StoreError> {
         self.backend.head(path).await
     }
@@ -276,7 +276,7 @@ impl Store {
         self.backend.shares_clock()
     }
 
-    /// Where it is, for people: a path, or `s3://bucket/prefix at host`. Without credentials.
+    /// Returns its location for people: a path, or `s3://bucket/prefix at host`. Without credentials.
     #[must_use]
     pub fn place(&self) -> String {
         self.backend.place()

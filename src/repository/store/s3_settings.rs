@@ -1,4 +1,4 @@
-//! What has to be known of a bucket.
+//! Settings of a bucket.
 
 use std::fmt;
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub enum ChecksumHeader {
     None,
 }
 
-/// How to reach a bucket. Everything is said here: nothing comes from `AWS_…` variables or a metadata service.
+/// Settings of a bucket. Complete: nothing is read from `AWS_…` variables or a metadata service.
 #[derive(Clone)]
 pub struct S3Settings {
     /// The server, as `https://host[:port]`. Plain `http://` only to this host itself.
@@ -28,7 +28,7 @@ pub struct S3Settings {
     pub region: String,
     /// The bucket.
     pub bucket: String,
-    /// Where the repository begins in the bucket; may be empty. `[A-Za-z0-9._=-]`, slashes between.
+    /// Prefix of the repository in the bucket; may be empty. `[A-Za-z0-9._=-]`, separated by slashes.
     pub prefix: String,
     /// The HMAC access key id.
     pub access_key_id: String,
@@ -40,13 +40,13 @@ pub struct S3Settings {
     pub virtual_hosted: bool,
     /// The checksum header of writes.
     pub checksum: ChecksumHeader,
-    /// How long to wait for a connection.
+    /// Timeout of a connection.
     pub connect_timeout: Duration,
-    /// How long one whole request may take; an object of 64 MiB has to get through in that time.
+    /// Timeout of one whole request; an object of 64 MiB has to be transferred in that time.
     pub request_timeout: Duration,
-    /// How often a request is sent again after a 5xx, 429, a lost connection or a timeout.
+    /// Number of retries after a 5xx, 429, a lost connection or a timeout.
     pub retries: usize,
-    /// How long after the first attempt no other is begun.
+    /// Time after the first attempt after which no retry begins.
     pub retry_for: Duration,
 }
 

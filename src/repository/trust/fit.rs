@@ -72,9 +72,9 @@ pub enum Misfit {
     /// Too few of its own custodians signed.
     #[error("{signed} of its own custodians signed, {needed} are needed")]
     Unsigned {
-        /// How many signed.
+        /// Number of signers.
         signed: u64,
-        /// How many are needed.
+        /// Number of required signers.
         needed: u64,
     },
     /// Too few custodians of a predecessor signed.
@@ -82,14 +82,14 @@ pub enum Misfit {
     UnsignedBefore {
         /// The predecessor.
         predecessor: u64,
-        /// How many signed.
+        /// Number of signers.
         signed: u64,
-        /// How many are needed.
+        /// Number of required signers.
         needed: u64,
     },
 }
 
-/// What was judged.
+/// Versions with their verdicts.
 pub(super) struct Fit {
     pub(super) fit: BTreeSet<PolicyRef>,
     pub(super) misfits: Vec<(PolicyRef, Misfit)>,
@@ -155,14 +155,14 @@ fn check(
     }
 }
 
-/// Who has signed an envelope. Each key is checked once, however many predecessors list it.
+/// Signers of an envelope. Each key is checked once, however many predecessors list it.
 struct Signers<'a> {
     envelope: &'a Envelope,
     good: HashMap<Digest, bool>,
 }
 
 impl Signers<'_> {
-    /// How many custodians of a policy have.
+    /// Returns the number of custodians of a policy that have signed.
     fn among(&mut self, policy: &Policy) -> u64 {
         policy.custodians.iter().filter(|custodian| self.has(&custodian.public_key)).count() as u64
     }
@@ -200,7 +200,7 @@ fn check_keys(policy: &Policy, before: &Policy) -> Result<(), Misfit> {
         .map_or(Ok(()), |key| Err(Misfit::Key { key: key.public_key.fingerprint(), predecessor: before.version }))
 }
 
-/// What can be said of a version without any other.
+/// Checks a version by itself.
 ///
 /// # Errors
 /// [`Misfit`] when no predecessor could make it fit.

@@ -1,4 +1,4 @@
-//! Keys of this host: there, readable by nobody else, and apart from each other.
+//! Keys of this host: present, readable by no other user, and different from each other.
 
 use super::purpose::HostPurpose;
 use super::row::Rows;

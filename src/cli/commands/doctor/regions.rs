@@ -15,7 +15,7 @@ pub(super) struct Regions {
 }
 
 impl Regions {
-    /// What the configuration says; the ledger knows better of the source, and each instance of itself.
+    /// Region in the configuration; the ledger takes precedence for the source, and each instance for itself.
     pub(super) fn configured(settings: &Settings) -> Self {
         let instance = |crn: Option<String>, url: &str| crn.as_deref().and_then(of_crn).or_else(|| of_url(url));
         let repository = settings.repository().ok();

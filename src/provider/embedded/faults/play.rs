@@ -34,7 +34,7 @@ struct Playing {
     writer: Option<Arc<Mutex<RandomWriter>>>,
     /// Number of requests that match, before numbering and probability.
     seen: u64,
-    /// How often it has applied.
+    /// Number of times it has applied.
     done: u64,
 }
 

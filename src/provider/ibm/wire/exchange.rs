@@ -383,7 +383,7 @@ impl Wire {
     }
 }
 
-/// What a whole answer means.
+/// Interprets a complete answer.
 #[derive(Debug)]
 enum AnswerClass {
     Good(Zeroizing<String>),

@@ -39,7 +39,7 @@ impl StoreClock {
 }
 
 tokio::task_local! {
-    /// What the answers to this task's requests say besides what object_store makes of them.
+    /// Headers of the answers to this task's requests that object_store does not return.
     static HEARD: Mutex<RetentionHeaders>;
 }
 

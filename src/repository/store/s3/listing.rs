@@ -14,14 +14,14 @@ const SHOWN: usize = 60;
 /// Codes of errors that pass.
 const PASSING: [&str; 5] = ["InternalError", "SlowDown", "ServiceUnavailable", "RequestTimeout", "OperationAborted"];
 
-/// What came in place of a listing.
+/// An answer that is not a listing.
 #[derive(Debug, thiserror::Error)]
 #[error("the answer begins with `{begins}`")]
 pub(in crate::repository::store) struct NotAListing {
     begins: String,
 }
 
-/// What an answer with status 200 is.
+/// Kind of an answer with status 200.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Checked {
     /// A page of a listing.

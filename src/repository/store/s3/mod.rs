@@ -62,7 +62,7 @@ impl S3Settings {
 #[derive(Debug)]
 pub(super) struct Bucket {
     pub(super) store: AmazonS3,
-    /// Where the repository begins in it; may be empty.
+    /// Prefix of the repository in it; may be empty.
     pub(super) prefix: String,
     pub(super) place: String,
     clock: Arc<StoreClock>,
@@ -104,7 +104,7 @@ impl Bucket {
         }
     }
 
-    /// What a write of these bytes hands down to its request.
+    /// Returns the extensions of a write request for these bytes.
     pub(super) fn for_write(&self, bytes: &Bytes) -> Extensions {
         checksum::for_write(self.checksum, bytes)
     }

@@ -1,4 +1,4 @@
-//! What the headers of an answer say about keeping an object.
+//! Headers of an answer about the retention of an object.
 //!
 //! Two families of headers say it in the answer to a HEAD: S3 Object Lock's (`x-amz-object-lock-retain-until-date`,
 //! `x-amz-object-lock-legal-hold`; shown to who may read retention), and those of buckets with Immutable
@@ -9,7 +9,7 @@ use chrono::DateTime;
 use crate::model::Timestamp;
 use crate::repository::store::{ObjectInfo, Retention};
 
-/// What the headers of an answer say.
+/// Retention as the headers of an answer describe it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::repository::store) struct RetentionHeaders {
     pub(super) until: Option<Timestamp>,

@@ -21,7 +21,7 @@ const HOUR: u64 = 3_600;
 const MOST_HOURS: u64 = 876_000;
 /// Default validity of a revocation list, in seconds.
 const CRL_EXPIRY: u64 = 72 * HOUR;
-/// How much a certificate is backdated for clock differences, in milliseconds.
+/// Backdating of a certificate for clock differences, in milliseconds.
 pub(crate) const BACKDATE: i64 = 30_000;
 /// Maximum number of authorities per type in an instance.
 const LIMIT: usize = 10;
