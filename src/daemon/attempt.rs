@@ -146,8 +146,8 @@ fn say(task: &JobTask, slot: Timestamp, outcome: &AttemptOutcome, millis: i64) {
     let why = outcome.why.as_deref().unwrap_or("no reason given");
     match &outcome.ending {
         RunOutcome::Succeeded => info!(job, instance, %due, sequence, millis, "succeeded"),
-        RunOutcome::Partial => warn!(job, instance, %due, sequence, millis, "done, and something is missing"),
-        RunOutcome::Suspect => warn!(job, instance, %due, sequence, millis, "done, and the snapshot is suspect"),
+        RunOutcome::Partial => warn!(job, instance, %due, sequence, millis, "completed with missing items"),
+        RunOutcome::Suspect => warn!(job, instance, %due, sequence, millis, "completed; the snapshot is suspect"),
         RunOutcome::Failed { exit } => tracing::error!(job, instance, %due, millis, exit, "failed: {why}"),
         RunOutcome::TimedOut => tracing::error!(job, instance, %due, millis, "stopped at its deadline"),
         RunOutcome::Interrupted => warn!(job, instance, %due, millis, "stopped"),

@@ -192,7 +192,7 @@ impl Engine {
         self.stopping = true;
         self.show();
         let running = self.states.values().filter(|state| state.busy == TaskActivity::Trying).count();
-        info!(running, within = self.stop_within.as_secs(), "ending: nothing new is started");
+        info!(running, within = self.stop_within.as_secs(), "stopping: no new jobs are started");
         self.stop.soon.cancel();
         let until = Instant::now() + self.stop_within;
         for (until, last) in [(until, false), (until + KILLED, true)] {
@@ -234,7 +234,7 @@ impl Engine {
                 }
                 Step::Skip(slot) => {
                     let (job, instance) = (&state.task.name, &state.task.instance);
-                    info!(job, instance, due = %slot, "missed, and not to be caught up");
+                    info!(job, instance, due = %slot, "missed; not caught up because `catch_up` is off");
                     wake = Duration::ZERO;
                 }
                 Step::Run { slot, attempt } => wanting.push((id.clone(), slot, attempt)),
@@ -349,12 +349,12 @@ fn announce(state: &mut TaskState, turns: &TakeoverPolicy, now: Timestamp) {
     let (job, instance) = (&state.task.name, &state.task.instance);
     let next = state.task.schedule.next_after(now);
     match state.progress.step(&state.task, turns, now) {
-        Step::Run { slot, .. } => info!(job, instance, due = %slot, "runs as soon as it may"),
+        Step::Run { slot, .. } => info!(job, instance, due = %slot, "due; starts as soon as a place is free"),
         Step::Wait(Some(at)) if Some(at) != next => {
-            info!(job, instance, %at, "was not run when it was due; another daemon may do so until then");
+            info!(job, instance, %at, "overdue; waiting until then for the daemon that ran it last");
         }
         Step::Wait(Some(at)) => info!(job, instance, %at, "runs next"),
-        Step::Wait(None) => info!(job, instance, "is never due again"),
+        Step::Wait(None) => info!(job, instance, "has no further scheduled run"),
         Step::Look | Step::Skip(_) => {}
     }
 }

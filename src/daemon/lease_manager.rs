@@ -57,10 +57,10 @@ impl LeaseManager {
             match probed {
                 Ok(()) => debug!(instance, "leases work"),
                 Err(LeaseFailure::Lease(error @ LeaseError::Unfit { .. })) => {
-                    warn!(instance, "no leases: {error}; what the ledger shows decides alone");
+                    warn!(instance, "leases disabled: {error}; relying on the ledger alone");
                     unfit.push(instance.clone());
                 }
-                Err(error) => warn!(instance, "the place of the leases could not be tried: {error}"),
+                Err(error) => warn!(instance, "cannot probe the lease store: {error}"),
             }
         }
         drop(probes);
@@ -77,7 +77,11 @@ impl LeaseManager {
                 LeaseDecision::Wait(until)
             }
             Err(error) => {
-                warn!(job = task.name, instance = task.instance, "no lease, so another daemon may run it too: {error}");
+                warn!(
+                    job = task.name,
+                    instance = task.instance,
+                    "running without a lease; another daemon may run the job too: {error}"
+                );
                 LeaseDecision::Go(None)
             }
         }
@@ -114,7 +118,7 @@ impl HeldLease {
                     warn!(
                         job = task.name,
                         instance = task.instance,
-                        "the lease went to another daemon while the job ran"
+                        "another daemon took over the lease while the job was running"
                     );
                 }
                 Err(error) => warn!(job = task.name, instance = task.instance, "the lease was not renewed: {error}"),
@@ -125,11 +129,7 @@ impl HeldLease {
     /// Releases the lease. `done` is the run, if it was completed.
     pub async fn release(self, task: &JobTask, done: Option<Timestamp>) {
         if let Err(error) = within(self.leases.release(&self.lease, done)).await {
-            warn!(
-                job = task.name,
-                instance = task.instance,
-                "the lease was not given back and ends by itself: {error}"
-            );
+            warn!(job = task.name, instance = task.instance, "cannot release the lease; it will expire: {error}");
         }
     }
 }

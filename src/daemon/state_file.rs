@@ -39,7 +39,7 @@ pub enum StateFileError {
         source: io::Error,
     },
     /// Another process holds the lock for too long.
-    #[error("{file} is locked by another process for too long; look for a `keyhaven` that hangs")]
+    #[error("another process holds the lock on {file}; check for a hanging `keyhaven` process")]
     Locked {
         /// The lock file.
         file: String,

@@ -56,7 +56,7 @@ definitions! {
     RELOAD = Gauge Process "config_last_reload_successful"
         "1 when the newest configuration is in force, 0 when it was wrong and the one before is.";
 
-    WRITTEN = Gauge Instance "metrics_timestamp_seconds" "When the numbers of this instance were put together.";
+    WRITTEN = Gauge Instance "metrics_timestamp_seconds" "Time when the metrics of this instance were written.";
     BACKUP_LAST_STATUS = Gauge Instance "backup_last_status"
         "1 when the last backup of this host succeeded, 0 when it did not, NaN before the first.";
     STANDBY_DRIFT = Gauge Instance "standby_drift_items"
@@ -67,7 +67,7 @@ definitions! {
     BACKUP_LAST_SUCCESS = Gauge Repository "backup_last_successful_timestamp_seconds"
         "When the last backup succeeded, on whichever host; 0 when none ever did.";
     LAST_GOOD_CUT = Gauge Repository "backup_last_good_cut_timestamp_seconds"
-        "The moment that the newest good snapshot shows: the start of its cut by the provider's clock; 0 without one.";
+        "Point in time of the newest good snapshot: the start of its cut by the provider's clock; 0 without one.";
     RPO = Gauge Repository "rpo_seconds"
         "The achieved recovery point: how old the newest good snapshot is; infinite without one.";
     RPO_WORST = Gauge Repository "rpo_worst_seconds"
@@ -76,17 +76,17 @@ definitions! {
     VERIFIED = Gauge Repository "last_verified_timestamp_seconds"
         "When a verification of at least that level was last passed; 0 when none ever was.";
     VERIFIED_OBJECTIVE = Gauge Repository "verified_objective_seconds"
-        "How long ago the last verification that read every object may be.";
-    VERIFICATION_FAILED = Gauge Repository "verification_failed" "1 while no verification as deep has passed since one found something wrong.";
+        "Maximum age of the last verification that read every object.";
+    VERIFICATION_FAILED = Gauge Repository "verification_failed" "1 from a failed verification until one of at least the same level passes.";
     STALE = Gauge Repository "stale" "1 for each reason why the repository was stale when it was read.";
     SUSPECT_SINCE = Gauge Repository "backup_suspect_since_timestamp_seconds"
         "Since when every newer snapshot is suspect; 0 when the newest is good.";
     SNAPSHOTS = Gauge Repository "snapshots"
-        "Snapshots by what became of them; a held one is also good or suspect.";
+        "Snapshots by state; a held one is also good or suspect.";
     SNAPSHOT_ITEMS = Gauge Repository "snapshot_items" "Items in the newest good snapshot.";
     SNAPSHOT_PACKS = Gauge Repository "snapshot_packs" "Packs that the newest good snapshot needs.";
     SNAPSHOT_BYTES = Gauge Repository "snapshot_sealed_bytes" "Sealed size of these packs.";
-    ITEMS = Gauge Repository "items" "Items in the newest good snapshot by kind, versions and locks of secrets besides.";
+    ITEMS = Gauge Repository "items" "Items in the newest good snapshot by kind, plus versions and locks of secrets.";
     ITEMS_BY_CLASS = Gauge Repository "items_by_restorability"
         "Items in the newest good snapshot by how well they can be brought back.";
     ITEMS_BY_TYPE = Gauge Repository "items_by_type"
@@ -106,12 +106,12 @@ definitions! {
     STANDBY_BEHIND = Gauge Repository "standby_behind_snapshots"
         "Good snapshots that are newer than the one that was last restored.";
     STANDBY_BEHIND_SECONDS = Gauge Repository "standby_behind_seconds"
-        "How much older the one that was last restored is than the newest good one.";
+        "Age difference between the newest good snapshot and the last restored one.";
     STANDBY_FAILED = Gauge Repository "standby_failed_items" "Items that the last restore could not bring back.";
 
     ATTEMPT = Counter Job "job_attempt_total" "Runs that have ended, every retry counted for itself.";
-    SUCCESS = Counter Job "job_success_total" "Runs that did everything.";
-    PARTIAL = Counter Job "job_partial_failure_total" "Runs that recorded something which lacks something.";
+    SUCCESS = Counter Job "job_success_total" "Successful runs.";
+    PARTIAL = Counter Job "job_partial_failure_total" "Runs that recorded an incomplete result.";
     SUSPECT = Counter Job "job_suspect_total" "Runs that recorded a suspect snapshot.";
     FAILURE = Counter Job "job_failure_total" "Runs that failed.";
     TIMEOUT = Counter Job "job_timeout_total" "Runs that were stopped at their deadline.";
@@ -122,13 +122,13 @@ definitions! {
         "1 when the last run succeeded, 0 when it did not, NaN before the first.";
     LAST_RUN = Gauge Job "job_last_run_timestamp_seconds" "When the last run ended; 0 before the first.";
     LAST_SUCCESS = Gauge Job "job_last_success_timestamp_seconds"
-        "When the last run that did everything ended; 0 when none ever did.";
+        "Time when the last successful run ended; 0 if none.";
     LAST_DURATION = Gauge Job "job_last_duration_seconds" "How long the last run took; NaN before the first.";
     DURATION = Histogram Job "job_duration_seconds" "How long runs took.";
     REQUESTS = Counter Job "job_requests_total" "Requests to instances that runs spent.";
     RUNNING = Gauge Job "job_running" "1 while the job runs.";
     INTERVAL = Gauge Job "schedule_expected_interval_seconds"
-        "The longest time that the schedule lets pass between two runs.";
+        "Longest time between two scheduled runs.";
     NEXT_RUN = Gauge Job "schedule_next_run_timestamp_seconds" "When the job is due next, before any jitter.";
 }
 

@@ -59,7 +59,7 @@ impl MetricsPage {
         let mut open = String::new();
         if text::encode_registry(&mut open, &registry).is_err() {
             // Writing to a string never fails; only a sample with the wrong type for its metric does.
-            tracing::error!("a metric does not have the shape that it is declared with; the page ends there");
+            tracing::error!("a metric value does not match its declared type; the metrics page is truncated");
         }
         classic(&open)
     }

@@ -32,7 +32,7 @@ pub enum TextfileError {
         source: io::Error,
     },
     /// Another process holds the lock for too long.
-    #[error("cannot write the metrics: {file} is locked by another process for too long")]
+    #[error("cannot write the metrics: another process holds the lock on {file}")]
     Locked {
         /// The file.
         file: String,
@@ -61,7 +61,7 @@ pub fn write(path: &Path, part: &TextfilePart<'_>) -> Result<(), TextfileError> 
     let shown = || path.display().to_string();
     let failed = |source| TextfileError::File { file: shown(), source };
     let name = path.file_name().and_then(|name| name.to_str());
-    let name = name.ok_or_else(|| failed(io::Error::new(io::ErrorKind::InvalidInput, "it is no file name")))?;
+    let name = name.ok_or_else(|| failed(io::Error::new(io::ErrorKind::InvalidInput, "not a file name")))?;
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

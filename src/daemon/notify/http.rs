@@ -53,7 +53,7 @@ impl Endpoint {
             builder = builder.no_proxy();
         }
         if let Some(pem) = ca_pem {
-            let none = || "its ca_file holds no certificate in PEM".to_owned();
+            let none = || "its ca_file contains no PEM certificate".to_owned();
             let certificates = Certificate::from_pem_bundle(pem).map_err(|_| none())?;
             if certificates.is_empty() {
                 return Err(none());
@@ -116,7 +116,7 @@ impl Endpoint {
     }
 
     fn refused(&self, status: StatusCode) -> String {
-        let more = if status.is_redirection() { ", a redirect, and those are not followed" } else { "" };
+        let more = if status.is_redirection() { "(a redirect, which is not followed)" } else { "" };
         format!("{} answered {}{more}", self.host, status.as_u16())
     }
 

@@ -97,7 +97,7 @@ impl Mail {
                 let said = with_causes(&error);
                 let code = || error.status().map(|code| format!(" ({code})")).unwrap_or_default();
                 let said = if self.unsaid.is_in(&said) {
-                    format!("it refused us{}, in words that repeat the login, which are left out", code())
+                    format!("the server refused{}; its reply is omitted because it repeats the login", code())
                 } else {
                     words(&said)
                 };

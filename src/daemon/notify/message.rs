@@ -48,7 +48,7 @@ impl NotificationSubject {
     }
 
     pub(super) fn of_configuration(why: Option<&str>, at: Timestamp) -> Self {
-        let hint = "the daemon goes on with the configuration before; `keyhaven config validate` names what is wrong";
+        let hint = "the daemon keeps the previous configuration; run `keyhaven config validate` to see the errors";
         let fields = BTreeMap::from([
             ("ending", if why.is_some() { "failed" } else { "succeeded" }.to_owned()),
             ("exit", if why.is_some() { FailureKind::Usage.exit_code() } else { 0 }.to_string()),
@@ -61,7 +61,7 @@ impl NotificationSubject {
 
     pub(super) fn of_freshness(freshness: &Freshness) -> Self {
         let stale = !freshness.stale.is_empty();
-        let hint = "`keyhaven status` says what is missing since when; the log of the last run says why";
+        let hint = "run `keyhaven status` to see what is overdue; the reason is in the log of the last run";
         let fields = BTreeMap::from([
             ("ending", if stale { "stale" } else { "succeeded" }.to_owned()),
             ("exit", if stale { FailureKind::Stale.exit_code() } else { 0 }.to_string()),
@@ -130,7 +130,7 @@ impl Message {
                 ("host", host),
                 ("ending", "succeeded".to_owned()),
                 ("time", now.to_string()),
-                ("hint", "nothing to do: somebody ran `keyhaven notify test` or `keyhaven doctor`".to_owned()),
+                ("hint", "no action needed: sent by `keyhaven notify test` or `keyhaven doctor`".to_owned()),
             ]),
         };
         message.dress("test", "a test of this notification");
@@ -216,7 +216,7 @@ fn headline(occasion: Occasion) -> &'static str {
         Occasion::Failure => "failed",
         Occasion::Partial => "done, but not complete",
         Occasion::Suspect => "the snapshot is suspect",
-        Occasion::Stale => "the backup is staler than it may be",
+        Occasion::Stale => "the backup is older than its objective allows",
         Occasion::Recovery => "well again",
         Occasion::Success => "done",
     }
@@ -230,21 +230,17 @@ fn hint(ending: &RunOutcome) -> &'static str {
         RunOutcome::Suspect => {
             "compare with `keyhaven diff`; a custodian runs `keyhaven snapshots accept` when it is right"
         }
-        RunOutcome::TimedOut => "the log of the run says how far it came; its deadline is in the configuration",
+        RunOutcome::TimedOut => "see the run's log for its progress; consider a longer `deadline` for the job",
         RunOutcome::Failed { exit: 2 } => "`keyhaven config validate` names what is wrong",
-        RunOutcome::Failed { exit: 10 } => {
-            "there is no repository at that place; `keyhaven doctor` says what was found"
-        }
-        RunOutcome::Failed { exit: 12 } => "a key is missing or does not fit; `keyhaven doctor` names it",
+        RunOutcome::Failed { exit: 10 } => "no repository at the configured location; run `keyhaven doctor`",
+        RunOutcome::Failed { exit: 12 } => "a key is missing or wrong; run `keyhaven doctor`",
         RunOutcome::Failed { exit: 13 } => {
             "`keyhaven verify` names every damaged object; keep the bucket as it is until then"
         }
         RunOutcome::Failed { exit: 14 } => "`keyhaven status` says what is missing since when",
         RunOutcome::Failed { exit: 15 } => "`keyhaven drift` lists the differences",
-        RunOutcome::Failed { exit: 16 } => {
-            "the target has moved or conflicts; the log of the run names what is in the way"
-        }
-        RunOutcome::Failed { exit: 17 } => "the instance cannot be reached or refused us; `keyhaven doctor` says which",
+        RunOutcome::Failed { exit: 16 } => "the target has changed or conflicts; see the run's log",
+        RunOutcome::Failed { exit: 17 } => "the instance is unreachable or denied access; run `keyhaven doctor`",
         RunOutcome::Failed { .. } => "the log of the run says why; `keyhaven doctor` checks everything it needs",
     }
 }

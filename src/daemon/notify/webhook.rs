@@ -63,14 +63,16 @@ impl Webhook {
             headers.insert(AUTHORIZATION, secret(&format!("Bearer {}", token.expose_secret()), "token")?);
         }
         let content_type = HeaderValue::from_str(&self.content_type);
-        headers.insert(CONTENT_TYPE, content_type.map_err(|_| "its content_type fits no header".to_owned())?);
+        headers
+            .insert(CONTENT_TYPE, content_type.map_err(|_| "its content_type is not a valid header value".to_owned())?);
         for (name, value) in &self.headers {
-            let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("no header is called {name}"))?;
+            let header =
+                HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("`{name}` is not a valid header name"))?;
             let value = match value {
                 WebhookHeader::Secret(text) => secret(text.expose_secret(), name)?,
                 WebhookHeader::Plain(template) => {
                     let text = template.render(Escape::Header, |field| self.field(message, field));
-                    HeaderValue::from_str(&text).map_err(|_| format!("the text of {name} fits no header"))?
+                    HeaderValue::from_str(&text).map_err(|_| format!("the value of header {name} is not valid"))?
                 }
             };
             headers.insert(header, value);
@@ -81,7 +83,7 @@ impl Webhook {
 
 /// Creates a header value that HTTP libraries keep out of their logs and tables.
 fn secret(text: &str, what: &str) -> Result<HeaderValue, String> {
-    let mut value = HeaderValue::from_str(text).map_err(|_| format!("the {what} fits no header"))?;
+    let mut value = HeaderValue::from_str(text).map_err(|_| format!("the {what} is not a valid header value"))?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -89,7 +89,7 @@ fn json<T: Serialize>(item: &T) -> Zeroizing<String> {
 
 fn identify(options: &mut Options, head: &JsonObject) -> Result<(), &'static str> {
     if head.str("format").as_deref() != Some(FORMAT) {
-        return Err("does not say that it is one");
+        return Err("has no sandbox format marker");
     }
     let member = |name| head.str(name).ok_or("lacks a member");
     options.region = member("region")?;

@@ -318,7 +318,7 @@ fn a_second_signal_ends_the_daemon_at_once_and_its_job_and_hook_with_it() {
         })
     });
     daemon.signal(Signal::TERM);
-    daemon.says(&["nothing new is started"], 1);
+    daemon.says(&["no new jobs are started"], 1);
     daemon.signal(Signal::TERM);
     assert_eq!(daemon.ends(), 130, "{}", daemon.log());
     until("the end of the hook", || (!hook.split_whitespace().any(alive)).then_some(()));

@@ -76,7 +76,7 @@ impl InstanceState {
         let action_type = body.required_string("action_type")?;
         let configuration = self.configuration(name, config_type)?;
         if !is_authority(&configuration.config_type) {
-            return Err(Refusal::invalid("The configuration is no certificate authority."));
+            return Err(Refusal::invalid("The configuration is not a certificate authority."));
         }
         let authority = Authority::of(configuration).ok_or_else(|| Refusal::missing("The certificate authority"))?;
         let mut answer = ObjectText::new();
@@ -193,7 +193,7 @@ impl InstanceState {
             Refusal::invalid("The field 'intermediate_certificate_authority' names no intermediate authority.")
         })?;
         if !child.is_internal() || child.settings.str("issuer").as_deref() != Some(&parent.name) {
-            return Err(Refusal::invalid("The intermediate certificate authority is not to be signed by this one."));
+            return Err(Refusal::invalid("The intermediate certificate authority is not issued by this one."));
         }
         if child.certificate.is_some() {
             return Err(Refusal::invalid("The intermediate certificate authority is signed already."));

@@ -179,7 +179,7 @@ fn permitted(domains: &[String]) -> Result<NameConstraints, Error> {
 }
 
 fn unencodable(_: impl Sized) -> Refusal {
-    Refusal::invalid("The certificate cannot be made: a name, a date or a key does not fit X.509.")
+    Refusal::invalid("The certificate cannot be created: a name, date or key is not valid in X.509.")
 }
 
 fn time(time: Timestamp) -> Result<Time, Refusal> {

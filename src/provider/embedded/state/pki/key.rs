@@ -57,7 +57,7 @@ impl Algorithm {
             ("ec", 0 | 256) => Ok(Self::P256),
             ("ec", 384) => Ok(Self::P384),
             ("ec", 521) => Ok(Self::P521),
-            ("ec", 224) => Err(Refusal::invalid("The embedded instance makes no keys on the curve of 224 bits.")),
+            ("ec", 224) => Err(Refusal::invalid("The embedded instance does not support 224-bit EC keys.")),
             ("ed25519", _) => Ok(Self::Ed25519),
             _ => Err(Refusal::invalid("The fields 'key_type' and 'key_bits' do not name a known kind of key.")),
         }

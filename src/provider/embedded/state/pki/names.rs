@@ -27,7 +27,7 @@ const SERIAL_NUMBER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.5");
 const COUNTRY: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.6");
 
 fn invalid(what: &str) -> Refusal {
-    Refusal::invalid(format!("The field '{what}' cannot stand in a certificate."))
+    Refusal::invalid(format!("The field '{what}' is not valid in a certificate."))
 }
 
 /// Returns a member that is a list of strings or a comma-separated string; empty if absent.

@@ -32,7 +32,7 @@ impl Asked {
     /// Reads the internal data of a secret.
     pub(crate) fn of(inner: Option<&Payload>) -> Result<Self, Refusal> {
         let asked = inner.and_then(|inner| serde_json::from_str(inner.expose()).ok());
-        asked.ok_or_else(|| Refusal::invalid("The instance no longer knows how this certificate was asked for."))
+        asked.ok_or_else(|| Refusal::invalid("The original request of this certificate is not available."))
     }
 
     /// Returns the text that [`Asked::of`] reads.
