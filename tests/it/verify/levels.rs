@@ -252,7 +252,7 @@ async fn no_snapshot_where_there_was_one_is_no_pass() {
     let reaper = world.kit.writer("r", &world.kit.reaper, world.repository.id());
     keyhaven::job::forget::forget_snapshots(&world.repository, &reaper, TOOL, &snapshots, "all").await.unwrap();
     let report = world.at(Level::Ledger).await;
-    assert!(only(&report).why.contains("nothing left to restore"), "{report:#?}");
+    assert!(only(&report).why.contains("nothing can be restored"), "{report:#?}");
     // Before the first snapshot there is nothing to miss.
     let kit = Kit::new();
     let repository = kit.init().await;
