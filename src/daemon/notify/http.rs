@@ -116,7 +116,7 @@ impl Endpoint {
     }
 
     fn refused(&self, status: StatusCode) -> String {
-        let more = if status.is_redirection() { "(a redirect, which is not followed)" } else { "" };
+        let more = if status.is_redirection() { " (a redirect, which is not followed)" } else { "" };
         format!("{} answered {}{more}", self.host, status.as_u16())
     }
 

@@ -118,7 +118,7 @@ fn whoever_cannot_be_told_is_a_warning_and_the_backup_has_succeeded() {
     for words in [
         "not notified: down: ",
         "not notified: broken: 127.0.0.1 answered 500",
-        "not notified: away: 127.0.0.1 answered 302, a redirect",
+        "not notified: away: 127.0.0.1 answered 302 (a redirect",
         "not notified: mute: 127.0.0.1 did not answer in time",
         "not notified: unset: ",
     ] {
@@ -219,7 +219,7 @@ fn a_server_that_repeats_the_login_is_not_quoted() {
         ),
     );
     let run = site.machine.run_with(&[("RUST_LOG", "trace")], &["notify", "test"]);
-    assert!(run.code == 1 && format!("{}{}", run.out, run.err).contains("refused us (500)"), "{run:#?}");
+    assert!(run.code == 1 && format!("{}{}", run.out, run.err).contains("the server refused (500)"), "{run:#?}");
     let plain = BASE64.encode(format!("\0keyhaven\0{TOKEN}").as_bytes());
     silent_about(&run, &[TOKEN, &plain, &BASE64.encode(TOKEN.as_bytes())]);
 }

@@ -111,7 +111,10 @@ fn a_rolled_back_ledger_is_told_first_until_custodians_accept_the_loss() {
     // Backups go on, and say so each time.
     for _ in 0..2 {
         let backup = site.run(&["backup"]);
-        assert!(backup.code == 3 && backup.out.contains(&format!("entry {gone}, seen by this host, is missing")), "{backup:#?}");
+        assert!(
+            backup.code == 3 && backup.out.contains(&format!("entry {gone}, seen by this host, is missing")),
+            "{backup:#?}"
+        );
     }
     let entries = site.stored("ledger").len();
     let accept = ["ledger", "accept-loss", "--reason", "a test took it away", "--json"];

@@ -39,7 +39,7 @@ pub enum ScriptError {
         found: String,
     },
     /// Required key is missing.
-    #[error("{place}: `{key}` is missing in {table}: {expected}")]
+    #[error("{place}: {table} lacks `{key}`: {expected}")]
     Missing {
         /// File and line of the table.
         place: String,
