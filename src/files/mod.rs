@@ -1,4 +1,4 @@
-//! Files that are replaced as a whole.
+//! Atomic replacement of whole files.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -8,19 +8,21 @@ use std::path::Path;
 /// Durability of a replaced file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
-    /// The end of the process. After a crash of the host it may be anything, which its reader finds out by a digest.
+    /// Survives the end of the process. After a crash of the host the file may have any content; its reader must detect
+    /// that
+    /// with a digest.
     Process,
-    /// A crash of the host: then it is the old file or the new one, whole.
+    /// Survives a crash of the host with the whole old file or the whole new one.
     Content,
-    /// A crash of the host right after this has returned: then it is the new one.
+    /// Survives a crash of the host right after this has returned, with the new file.
     ContentAndName,
 }
 
-/// Writes a temporary file and renames it, so that a reader sees the whole new file or the whole old one. It gets
-/// exactly these permissions, whatever the umask says.
+/// Writes a temporary file and renames it, so that a reader sees the whole new file or the whole old one. The file gets
+/// exactly these permissions, whatever the umask.
 ///
 /// # Errors
-/// When the folder is not there or not writable, or the disk is full. What was written beside is removed then.
+/// When the directory does not exist or is not writable, or the disk is full. The temporary file is removed then.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32, durability: Durability) -> io::Result<()> {
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut prefix = std::ffi::OsString::from(".");

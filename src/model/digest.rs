@@ -1,4 +1,4 @@
-//! The digest that names and checks everything stored.
+//! Digest that names and checks every stored object.
 
 use std::fmt;
 use std::str::FromStr;
@@ -22,13 +22,13 @@ impl Digest {
         Self(bytes)
     }
 
-    /// The 32 bytes.
+    /// Returns the 32 bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// The first 12 digits, for people.
+    /// Returns the first 12 digits, for display.
     #[must_use]
     pub fn short(&self) -> String {
         let mut text = self.to_string();

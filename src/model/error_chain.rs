@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-/// An error and its causes in one line, outermost first: the reason is often in the last of them.
+/// Returns an error and its causes on one line, outermost first. The reason is often in the last one.
 #[must_use]
 pub fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();

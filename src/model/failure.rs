@@ -2,18 +2,18 @@
 
 use serde::Serialize;
 
-/// The documented exit codes, by meaning. Every error type of the crate has a `kind()` that gives one of these.
+/// Documented exit codes, by meaning. Every error type of the crate has a `kind()` that returns one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FailureKind {
-    /// Failed for a reason that none of the others names: a full disk, an unwritable bucket, a bug.
+    /// Failed for a reason that no other variant covers: a full disk, an unwritable bucket, a bug.
     Failed,
     /// Wrong usage or configuration.
     Usage,
     /// Partial or suspect: something that the configuration wants was not captured or restored.
     Partial,
-    /// There is no repository at that place.
+    /// There is no repository at the given location.
     NoRepository,
     /// A key is missing or does not fit.
     Key,
@@ -32,7 +32,7 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
-    /// The process exit code.
+    /// Returns the process exit code.
     #[must_use]
     pub const fn exit_code(self) -> u8 {
         match self {

@@ -1,4 +1,4 @@
-//! One item of an inventory, as a catalogue keeps it.
+//! One item of an inventory, as a catalogue stores it.
 
 use std::collections::BTreeMap;
 
@@ -8,9 +8,9 @@ use serde_json::value::RawValue;
 use super::json::JsonObject;
 use super::{Digest, ItemClass, ItemKey, ItemKind, Revision, Timestamp};
 
-/// The provider's answers about an item, whole, by a name that the provider's module gives them.
+/// The provider's complete answers about an item, by a name that the provider's module assigns.
 ///
-/// Fields that are secret by class have been cut out before anything gets here.
+/// Fields that are secret by class have already been cut out.
 pub type Docs = BTreeMap<String, Box<RawValue>>;
 
 /// Position of a payload within its item: the id of a version, or [`Slot::VALUE`] for items without versions.
@@ -23,7 +23,7 @@ pub struct Slot(String);
 impl Slot {
     /// The slot of a configuration's value.
     pub const VALUE: &'static str = "value";
-    /// The slot of secret fields that the provider shows in metadata answers and that were cut out of them.
+    /// The slot of secret fields that the provider shows in metadata answers and that are cut out of them.
     pub const WITHHELD: &'static str = "withheld";
 
     /// Takes a version id or one of the constants.
@@ -35,7 +35,7 @@ impl Slot {
         fits.then(|| Self(text.to_owned()))
     }
 
-    /// The slot as text.
+    /// Returns the slot as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -56,7 +56,7 @@ pub struct Pointer {
 pub struct Item {
     /// The item's key; lines are sorted by it.
     pub key: ItemKey,
-    /// The name people use.
+    /// The name shown to users.
     pub name: String,
     /// The provider's type: a secret type, a configuration type, or the kind again for groups and the registration.
     #[serde(rename = "type")]
@@ -66,23 +66,24 @@ pub struct Item {
     pub group: Option<String>,
     /// Its restorability.
     pub class: ItemClass,
-    /// The revision that was listed both before and after the payloads were read; absent when there is none, and then
-    /// the item is read again in the next run.
+    /// The revision that was listed both before and after the payloads were read. If absent, the next run reads the
+    /// item
+    /// again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<Revision>,
-    /// When the payloads and the documents that no list shows were read, by the provider's clock.
+    /// Time at which the payloads and the unlisted documents were read, by the provider's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_at: Option<Timestamp>,
     /// Pointers to the payloads, newest version first.
     #[serde(default)]
     pub payloads: Vec<Pointer>,
-    /// The provider's answers, whole.
+    /// The provider's complete answers.
     pub docs: Docs,
 }
 
 impl Item {
-    /// Why this version must leave the item alone, as a fragment: its kind or class is one of a later version. `None`
-    /// for what it knows.
+    /// Returns why this version must not touch the item, as a fragment: its kind or class is of a later version. `None`
+    /// for a known kind and class.
     #[must_use]
     pub fn unknown(&self) -> Option<String> {
         if self.key.kind() == ItemKind::Other {
@@ -91,7 +92,7 @@ impl Item {
         self.class.known().is_none().then(|| format!("this version does not know the class `{}`", self.class))
     }
 
-    /// A document of the item as an object, if it is there and is one.
+    /// Returns a document of the item as an object. `None` if it is absent or not an object.
     #[must_use]
     pub fn doc(&self, name: &str) -> Option<JsonObject> {
         JsonObject::parse(self.docs.get(name)?.get()).ok()

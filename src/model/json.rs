@@ -1,7 +1,7 @@
-//! JSON kept as it was received: member order, repeated names and the digits of every number.
+//! JSON kept as received: member order, repeated names and the digits of every number.
 //!
-//! A value is held as its text ([`RawValue`]) and looked into only one level at a time. Nothing here ever turns a
-//! number into a machine type and back, so `1e400`, `1.0` and a 20-digit integer survive.
+//! A value is held as its text ([`RawValue`]) and parsed only one level at a time. Numbers are never converted to a
+//! machine type and back, so `1e400`, `1.0` and a 20-digit integer survive.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ pub const MAX_DEPTH: usize = 100;
 
 /// A JSON object as an ordered list of members, each value as its exact text.
 ///
-/// Repeated names are kept. The owned form, for metadata; payloads are parsed as [`Members`], which borrow.
+/// Repeated names are kept. This is the owned form, for metadata; payloads are parsed as [`Members`], which borrow.
 #[derive(Clone, Default)]
 pub struct JsonObject {
     members: Vec<(String, Box<RawValue>)>,
@@ -25,7 +25,7 @@ impl JsonObject {
     /// Parses one JSON object.
     ///
     /// # Errors
-    /// When `text` is no JSON object, or has something behind it.
+    /// When `text` is not a JSON object, or has something after it.
     pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text)
     }
@@ -36,19 +36,19 @@ impl JsonObject {
         self.members.iter().rev().find(|(n, _)| n == name).map(|(_, v)| &**v)
     }
 
-    /// Returns a member as a string, if it is one.
+    /// Returns a member as a string, if it is a string.
     #[must_use]
     pub fn str(&self, name: &str) -> Option<String> {
         self.get(name).and_then(as_str)
     }
 
-    /// Returns a member as an unsigned integer, if it is one that fits.
+    /// Returns a member as a `u64`, if it is an integer that fits.
     #[must_use]
     pub fn u64(&self, name: &str) -> Option<u64> {
         self.get(name)?.get().parse().ok()
     }
 
-    /// Returns a member as a boolean, if it is one.
+    /// Returns a member as a boolean, if it is a boolean.
     #[must_use]
     pub fn bool(&self, name: &str) -> Option<bool> {
         match self.get(name)?.get() {
@@ -58,13 +58,13 @@ impl JsonObject {
         }
     }
 
-    /// Returns a member as an object, if it is one.
+    /// Returns a member as an object, if it is an object.
     #[must_use]
     pub fn object(&self, name: &str) -> Option<JsonObject> {
         JsonObject::parse(self.get(name)?.get()).ok()
     }
 
-    /// Returns a member as a list of values, if it is one.
+    /// Returns a member as a list of values, if it is a list.
     #[must_use]
     pub fn array(&self, name: &str) -> Option<Vec<Box<RawValue>>> {
         self.get(name).and_then(as_array)
@@ -78,7 +78,7 @@ impl JsonObject {
         }
     }
 
-    /// Takes every member called `name` out; returns the last.
+    /// Removes every member called `name` and returns the last one.
     pub fn remove(&mut self, name: &str) -> Option<Box<RawValue>> {
         let mut found = None;
         let mut kept = Vec::with_capacity(self.members.len());
@@ -93,24 +93,24 @@ impl JsonObject {
         found
     }
 
-    /// The members in the order received.
+    /// Iterates over the members in the order received.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &RawValue)> {
         self.members.iter().map(|(n, v)| (n.as_str(), &**v))
     }
 
-    /// Number of members; repeated names count each time.
+    /// Returns the number of members; repeated names count each time.
     #[must_use]
     pub fn len(&self) -> usize {
         self.members.len()
     }
 
-    /// Returns true if there is no member at all.
+    /// Returns true if there is no member.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
 
-    /// The object as one value: its members in order, without white space between them.
+    /// Returns the object as one value: its members in order, without white space between them.
     #[must_use]
     pub fn to_raw(&self) -> Box<RawValue> {
         raw(self)
@@ -118,7 +118,7 @@ impl JsonObject {
 }
 
 impl fmt::Debug for JsonObject {
-    /// Names only: what the values hold may be a secret.
+    /// Shows names only: a value may be a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.members.iter().map(|(n, _)| n)).finish()
     }
@@ -160,14 +160,14 @@ impl<'de> Deserialize<'de> for JsonObject {
     }
 }
 
-/// The members of a JSON object, borrowed from the text, so that no second copy of a secret is made.
+/// The members of a JSON object, borrowed from the text, so that secrets are not copied.
 pub struct Members<'a>(pub Vec<(String, &'a RawValue)>);
 
 impl<'a> Members<'a> {
     /// Parses one JSON object without copying its values.
     ///
     /// # Errors
-    /// When `text` is no JSON object, or has something behind it.
+    /// When `text` is not a JSON object, or has something after it.
     pub fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text)
     }
@@ -199,16 +199,16 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     }
 }
 
-/// Turns a plain value into its JSON text.
+/// Serializes a plain value to its JSON text.
 ///
-/// Only for values that cannot fail to serialize (maps with string keys, no foreign `Serialize`); a failure would give
-/// `null`.
+/// Only for values whose serialization cannot fail (maps with string keys, no foreign `Serialize`); a failure would
+/// give `null`.
 #[must_use]
 pub fn raw<T: Serialize + ?Sized>(value: &T) -> Box<RawValue> {
     serde_json::value::to_raw_value(value).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
-/// Returns the value as a string, if it is one.
+/// Returns the value as a string, if it is a string.
 #[must_use]
 pub fn as_str(value: &RawValue) -> Option<String> {
     serde_json::from_str(value.get()).ok()
@@ -220,10 +220,10 @@ pub fn as_array(value: &RawValue) -> Option<Vec<Box<RawValue>>> {
     serde_json::from_str(value.get()).ok()
 }
 
-/// The value with the members of every object sorted by name and no white space outside strings.
+/// Returns the value with the members of every object sorted by name and no white space outside strings.
 ///
-/// Two answers that differ only in member order or spacing give the same text; numbers are not touched. Members with
-/// the same name keep their order.
+/// Two answers that differ only in member order or spacing give the same text. Numbers are not changed. Members
+/// with the same name keep their order.
 ///
 /// # Errors
 /// When the text is not JSON or nests deeper than [`MAX_DEPTH`].

@@ -17,7 +17,8 @@ pub enum ItemKind {
     Registration,
     /// A secret with its versions and locks.
     Secret,
-    /// A kind that this version does not know; [`ItemKey::kind_word`] names it. Counted and verified, never restored.
+    /// A kind that this version does not know; [`ItemKey::kind_word`] returns its word. Counted and verified, never
+    /// restored.
     Other,
 }
 
@@ -25,7 +26,7 @@ impl ItemKind {
     /// Every known kind, in the order of keys.
     pub const ALL: [ItemKind; 4] = [ItemKind::Configuration, ItemKind::Group, ItemKind::Registration, ItemKind::Secret];
 
-    /// The word that starts a key of this kind; for [`ItemKind::Other`] only a description.
+    /// Returns the word that starts a key of this kind; for [`ItemKind::Other`] only a description.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -51,16 +52,16 @@ impl fmt::Display for ItemKind {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ItemKey(Box<str>);
 
-/// Whether this can be the name of a kind or class: 1 to 64 characters `a` to `z` and `_`.
+/// Returns true if this can be the name of a kind or class: 1 to 64 characters `a` to `z` and `_`.
 pub(super) fn is_word(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
 }
 
-/// Why a text is no item key.
+/// Reason why a text is not an item key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// The word before the first slash cannot be a kind, or the kind takes an id and has none, or the reverse.
+    /// The word before the first slash cannot be a kind; or an id is missing or not allowed for the kind.
     #[error(
         "an item key is a kind (1 to 64 characters a to z and _), a slash and an id, or `registration`; this one is not"
     )]
@@ -92,19 +93,19 @@ impl ItemKey {
         ItemKind::ALL.into_iter().find(|kind| kind.as_str() == word).unwrap_or(ItemKind::Other)
     }
 
-    /// The word for the kind, also for a kind that this version does not know.
+    /// Returns the word of the kind, also for a kind that this version does not know.
     #[must_use]
     pub fn kind_word(&self) -> &str {
         self.0.split('/').next().unwrap_or_default()
     }
 
-    /// The provider's id, `TYPE/NAME` for a configuration, empty for the registration.
+    /// Returns the provider's id: `TYPE/NAME` for a configuration, empty for the registration.
     #[must_use]
     pub fn id(&self) -> &str {
         self.0.split_once('/').map_or("", |(_, id)| id)
     }
 
-    /// The whole key.
+    /// Returns the whole key.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

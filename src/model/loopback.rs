@@ -1,8 +1,8 @@
-//! Which addresses are on this machine.
+//! Detection of loopback addresses.
 
 use url::{Host, Url};
 
-/// Whether a URL names this machine: 127.0.0.0/8, `::1` or `localhost`.
+/// Returns true if a URL names this machine: 127.0.0.0/8, `::1` or `localhost`.
 #[must_use]
 pub fn is_loopback(url: &Url) -> bool {
     match url.host() {

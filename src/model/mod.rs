@@ -1,4 +1,4 @@
-//! Plain data: items, keys, revisions, payloads, limits. Knows no network, no file, no clock.
+//! Plain data: items, keys, revisions, payloads, limits. Uses no network, files or clock.
 
 pub mod digest;
 mod error_chain;

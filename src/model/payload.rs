@@ -4,20 +4,20 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// The payload fields of one version (or of a configuration) as one JSON object, each value the exact text received.
+/// The payload fields of one version (or of a configuration) as one JSON object, each value exactly as received.
 ///
 /// Wiped when dropped, printed as `[redacted]`, never serialized. It leaves this type only through [`Payload::expose`],
 /// so that a search for that word finds every place that sees a secret.
 pub struct Payload(Zeroizing<String>);
 
 impl Payload {
-    /// Takes the text of a JSON object over.
+    /// Takes ownership of the text of a JSON object.
     #[must_use]
     pub fn new(text: Zeroizing<String>) -> Self {
         Self(text)
     }
 
-    /// The secret, as the text of a JSON object.
+    /// Returns the secret, as the text of a JSON object.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0

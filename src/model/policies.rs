@@ -1,4 +1,4 @@
-//! Policies of the configuration for items on their way into a standby.
+//! Policies of the configuration for the restore of items into a standby.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,16 +10,17 @@ use serde_json::{Map, Value};
 use super::json::{JsonObject, raw};
 use super::{Selector, Treatment};
 
-/// Treatments, new names, supplied members and rewrites, as the configuration has them. Part of every plan, so that
-/// applying one needs no configuration.
+/// Treatments, new names, supplied members and rewrites from the configuration. Part of every plan, so that applying a
+/// plan needs no configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Policies {
-    /// The treatment of each type that is not the provider's default.
+    /// Treatment by type, where it differs from the provider's default.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub types: BTreeMap<String, Treatment>,
-    /// What holds for some items only. Of several that select an item, the first with a treatment gives the treatment,
-    /// and the first with a name gives the name.
+    /// Rules for some items only. If several select an item, the first with a treatment determines the treatment, and
+    /// the
+    /// first with a name determines the name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<Rule>,
     /// Members that no answer of the provider returns, or that differ in the standby's region.
@@ -31,17 +32,17 @@ pub struct Policies {
 }
 
 impl Policies {
-    /// Returns true if everything is as the provider's defaults have it.
+    /// Returns true if the provider's defaults apply to everything.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.types.is_empty() && self.rules.is_empty() && self.overrides.is_empty() && self.transforms.is_empty()
     }
 }
 
-/// A treatment or a name, or both, for what it selects.
+/// A treatment or a name, or both, for the selected items.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
-    /// Items that one of these selects.
+    /// Selectors; an item that matches one of them is selected.
     pub select: Vec<Selector>,
     /// Their treatment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -51,17 +52,17 @@ pub struct Rule {
     pub name: Option<String>,
 }
 
-/// Members that are set whatever the source had.
+/// Members that are set, whatever their value in the source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Override {
-    /// Items that one of these selects.
+    /// Selectors; an item that matches one of them is selected.
     pub select: Vec<Selector>,
-    /// The members, as a create request of the provider takes them.
+    /// The members, in the form of a create request of the provider.
     pub set: Map<String, Value>,
 }
 
 impl Override {
-    /// The members as JSON.
+    /// Returns the members as JSON.
     #[must_use]
     pub fn members(&self) -> JsonObject {
         self.set.iter().map(|(name, value)| (name.clone(), raw(value))).collect()
@@ -71,13 +72,13 @@ impl Override {
 /// A literal rewrite of texts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transform {
-    /// Items that one of these selects.
+    /// Selectors; an item that matches one of them is selected.
     pub select: Vec<Selector>,
-    /// Where.
+    /// Part of the item that is rewritten.
     pub field: RewriteField,
     /// Text to replace, wherever it occurs; never empty.
     pub from: String,
-    /// By what.
+    /// Replacement text.
     pub to: String,
 }
 
@@ -116,7 +117,7 @@ impl RewriteField {
         Self::Settings,
     ];
 
-    /// The word used in the configuration, in plans and in output.
+    /// Returns the word used in the configuration, in plans and in output.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -138,7 +139,7 @@ impl fmt::Display for RewriteField {
     }
 }
 
-/// The word names no field.
+/// The word is not the name of a field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` is no field; there are payload, name, group, description, labels, custom_metadata, version_custom_metadata \

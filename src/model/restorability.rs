@@ -11,15 +11,15 @@ use super::key::is_word;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Restorability {
-    /// Everything that the provider lets a client set comes back, payloads byte for byte.
+    /// Everything that a client can set is restored, payloads byte for byte.
     Exact,
-    /// Comes back as another type that serves the same purpose.
+    /// Restored as another type that serves the same purpose.
     Converted,
     /// The standby issues a new one from the same definition.
     Reissued,
     /// Only the definition is kept; the payload was not read or cannot be set.
     DefinitionOnly,
-    /// Cannot be brought back at all.
+    /// Cannot be restored at all.
     Impossible,
 }
 
@@ -28,7 +28,7 @@ impl Restorability {
     pub const ALL: [Restorability; 5] =
         [Self::Exact, Self::Converted, Self::Reissued, Self::DefinitionOnly, Self::Impossible];
 
-    /// The word used in output and in entries.
+    /// Returns the word used in output and in entries.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -47,10 +47,9 @@ impl fmt::Display for Restorability {
     }
 }
 
-/// The class that a catalogue names for an item: one that this version knows, or the word of a later one.
+/// The class of an item in a catalogue: one that this version knows, or the word of a later version.
 ///
-/// A word that is not known is kept, written again as it is and counted under its own name. Such an item is never
-/// restored.
+/// An unknown word is kept, written back unchanged and counted under its own name. Such an item is never restored.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ItemClass {
     /// A known class.
@@ -60,7 +59,7 @@ pub enum ItemClass {
 }
 
 impl ItemClass {
-    /// The class; `None` when this version does not know it.
+    /// Returns the class; `None` if this version does not know it.
     #[must_use]
     pub fn known(&self) -> Option<Restorability> {
         match self {
@@ -69,7 +68,7 @@ impl ItemClass {
         }
     }
 
-    /// The word used in output and in entries.
+    /// Returns the word used in output and in entries.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {

@@ -2,6 +2,6 @@
 
 use super::Digest;
 
-/// A digest of all rows that the provider's lists show of an item, member order aside, without the fields that our own
-/// reads change. Equal revisions mean: nothing that the lists show has moved.
+/// A digest of all rows that the provider's lists show of an item, independent of member order, without the fields that
+/// our own reads change. Equal revisions mean that nothing in the lists has changed.
 pub type Revision = Digest;

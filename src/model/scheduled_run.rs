@@ -1,15 +1,14 @@
-//! Which run of a schedule something is.
+//! Identity of one run of a schedule.
 
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
 
-/// One due run of a job: what a schedule says should happen, and when. An entry that names it says that it did happen,
-/// so that no other host does it again.
+/// One due run of a job. A ledger entry that names it records that the run was done, so that no other host repeats it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ScheduledRun {
-    /// The name of the job, as the configuration has it.
+    /// The name of the job in the configuration.
     pub job: String,
-    /// The moment that its schedule names, before any jitter.
+    /// The time given by the schedule, before any jitter.
     pub at: Timestamp,
 }

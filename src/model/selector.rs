@@ -1,4 +1,4 @@
-//! Which items are meant: a glob over names and labels, or over one field.
+//! Selectors: globs over names and labels, or over one field.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,14 +7,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Selects items: `group:GLOB`, `type:GLOB`, `label:GLOB`, `name:GLOB`, or a bare glob over names and labels.
 ///
-/// `*` stands for any characters, `?` for one. Bare or `name:`, it is also matched against `GROUP/NAME`.
+/// `*` matches any characters, `?` one character. Bare or with `name:`, the glob is also matched against `GROUP/NAME`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selector {
     field: SelectorField,
     glob: String,
 }
 
-/// The part of an item that a selector matches.
+/// The fields of an item that a selector matches.
 #[derive(Debug, Clone, Copy)]
 pub struct SelectorSubject<'a> {
     /// The name.
@@ -43,7 +43,7 @@ const FIELDS: [(&str, SelectorField); 4] = [
     ("label:", SelectorField::Label),
 ];
 
-/// The text selects nothing.
+/// The selector is empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a selector is a glob over names, or group:GLOB, type:GLOB, label:GLOB, name:GLOB; this one is empty")]
 pub struct SelectorError;
@@ -65,13 +65,13 @@ impl Selector {
         }
     }
 
-    /// The glob over types, when that is what selects.
+    /// Returns the glob over types, if this selects by type.
     #[must_use]
     pub fn of_type(&self) -> Option<&str> {
         (self.field == SelectorField::Type).then_some(self.glob.as_str())
     }
 
-    /// Returns true if a group itself is selected, beside the groups of selected secrets.
+    /// Returns true if a group itself is selected, in addition to the groups of selected secrets.
     #[must_use]
     pub fn selects_group(&self, name: &str) -> bool {
         self.field == SelectorField::Group && glob(self.glob.as_bytes(), name.as_bytes())
@@ -112,11 +112,11 @@ impl<'de> Deserialize<'de> for Selector {
     }
 }
 
-/// Matches bytes against a glob in time proportional to the product of both lengths, whatever the pattern.
+/// Matches bytes against a glob. Takes time proportional to the product of both lengths for every pattern.
 #[must_use]
 pub fn glob(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);
-    // Where to go back to: the last star, and the first byte that it has not yet taken.
+    // Backtracking position: the last star, and the first byte that it has not yet consumed.
     let mut back: Option<(usize, usize)> = None;
     while let Some(&byte) = text.get(t) {
         match pattern.get(p) {

@@ -1,19 +1,20 @@
-//! Tags: what an operator calls a snapshot.
+//! Tags that an operator gives a snapshot.
 
-/// Tags of one snapshot at most.
+/// Maximum number of tags of one snapshot.
 pub const TAGS: usize = 16;
-/// Bytes of a tag at most.
+/// Maximum number of bytes of a tag.
 pub const TAG_LENGTH: usize = 64;
 
-/// Why a text is no tag.
+/// The text is not a valid tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a tag has 1 to 64 bytes, and no white space, comma or control character")]
 pub struct TagError;
 
-/// Checks that a text is a tag. Tags are in entries, which everyone with access to the bucket can read, and in lists.
+/// Checks that a text is a valid tag. Entries and lists show tags, and everyone with access to the bucket can read
+/// entries.
 ///
 /// # Errors
-/// [`TagError`] when it is not.
+/// [`TagError`] if it is not.
 pub fn check_tag(text: &str) -> Result<(), TagError> {
     let bad = |c: char| c.is_whitespace() || c.is_control() || c == ',';
     match !text.is_empty() && text.len() <= TAG_LENGTH && !text.chars().any(bad) {

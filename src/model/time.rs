@@ -1,4 +1,4 @@
-//! Times, always UTC, to the millisecond.
+//! Times in UTC, to the millisecond.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,19 +11,19 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct Timestamp(DateTime<Utc>);
 
 impl Timestamp {
-    /// From milliseconds since 1970; out-of-range values are clamped to 1970.
+    /// Converts milliseconds since 1970; out-of-range values become 1970.
     #[must_use]
     pub fn from_millis(millis: i64) -> Self {
         Self(DateTime::from_timestamp_millis(millis).unwrap_or_default())
     }
 
-    /// Milliseconds since 1970.
+    /// Returns the milliseconds since 1970.
     #[must_use]
     pub fn millis(self) -> i64 {
         self.0.timestamp_millis()
     }
 
-    /// The moment as chrono's type.
+    /// Returns the moment as chrono's type.
     #[must_use]
     pub fn datetime(self) -> DateTime<Utc> {
         self.0
@@ -35,7 +35,7 @@ impl Timestamp {
         self.millis().saturating_sub(earlier.millis())
     }
 
-    /// This moment and `millis` more.
+    /// Returns this moment plus `millis`; this moment itself if the sum is out of range.
     #[must_use]
     pub fn plus_millis(self, millis: i64) -> Self {
         TimeDelta::try_milliseconds(millis).and_then(|delta| self.0.checked_add_signed(delta)).map_or(self, Self)
@@ -51,7 +51,7 @@ impl From<DateTime<Utc>> for Timestamp {
 impl FromStr for Timestamp {
     type Err = chrono::ParseError;
 
-    /// Takes any RFC 3339 time; finer fractions than milliseconds are cut off.
+    /// Parses any RFC 3339 time; digits beyond milliseconds are cut off.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         DateTime::parse_from_rfc3339(text).map(|time| time.with_timezone(&Utc).into())
     }
@@ -70,8 +70,9 @@ impl Serialize for Timestamp {
 }
 
 impl<'de> Deserialize<'de> for Timestamp {
-    /// Takes exactly what [`Timestamp`] is written as: stored times have one spelling. Answers of a provider are read
-    /// with [`FromStr`], which is lenient.
+    /// Accepts only the form that [`Timestamp`] writes, because stored times have one spelling. Answers of a provider
+    /// are
+    /// read with [`FromStr`], which is lenient.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let time: Self = text.parse().map_err(serde::de::Error::custom)?;
@@ -83,9 +84,9 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-/// Source of the current time. The program uses the system's clock; tests bring their own.
+/// Source of the current time. The program uses the system clock; tests supply their own.
 pub trait Clock: Send + Sync + fmt::Debug {
-    /// The present moment.
+    /// Returns the current time.
     fn now(&self) -> Timestamp;
 }
 

@@ -5,20 +5,20 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// How an item is restored. The provider's converter defines which of these an item allows, and the default.
+/// How an item is restored. The provider's converter defines which treatments an item allows, and the default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Treatment {
-    /// With its own type and payload: the only way for what is restorable exactly.
+    /// With its own type and payload: the only treatment for items that are restorable exactly.
     #[default]
     Exact,
-    /// With its payload, as another type that serves the same purpose at once.
+    /// With its payload, as another type that serves the same purpose immediately.
     Convert,
     /// From its definition: the standby issues a new payload.
     Reissue,
-    /// Not at all: its definition stays in the snapshot, for people.
+    /// Not restored: its definition stays in the snapshot, for reference.
     Definition,
-    /// Its old payload as plain text or keys and values, for as long as that payload is valid.
+    /// With its old payload as plain text or keys and values, for as long as that payload is valid.
     AsArbitrary,
     /// An authority with the same parameters and a new key, signed inside the standby.
     Recreate,
@@ -38,7 +38,7 @@ impl Treatment {
         Self::External,
     ];
 
-    /// The word used in the configuration, in plans and in output.
+    /// Returns the word used in the configuration, in plans and in output.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -59,7 +59,7 @@ impl fmt::Display for Treatment {
     }
 }
 
-/// The word names no treatment.
+/// The word is not the name of a treatment.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no treatment; there are exact, convert, reissue, definition, as_arbitrary, recreate and external")]
 pub struct TreatmentError(String);
