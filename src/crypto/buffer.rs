@@ -1,4 +1,4 @@
-//! Plain bytes on their way to being sealed.
+//! Buffer for plain bytes before they are sealed.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -18,30 +18,30 @@ pub struct SecretBuffer {
 }
 
 impl SecretBuffer {
-    /// An empty buffer; memory is taken as it fills.
+    /// Creates an empty buffer; memory is allocated as it fills.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Number of bytes that it holds.
+    /// Returns the number of bytes in the buffer.
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Returns true if it holds nothing.
+    /// Returns true if the buffer is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The bytes, in pieces.
+    /// Iterates over the bytes, chunk by chunk.
     pub fn chunks(&self) -> impl Iterator<Item = &[u8]> {
         self.chunks.iter().map(|chunk| chunk.as_slice())
     }
 
-    /// Wipes everything after the first `len` bytes; has no effect if there are fewer.
+    /// Wipes everything after the first `len` bytes. Has no effect if there are fewer.
     pub fn truncate(&mut self, len: usize) {
         while self.len > len {
             let excess = self.len - len;
@@ -104,7 +104,7 @@ mod tests {
         }
         assert_eq!(buffer.len(), data.len());
         assert!(all(&buffer) == data);
-        // No chunk ever grew past what it was made with: that would have moved its bytes.
+        // No chunk grew past its initial capacity: that would have moved its bytes.
         assert!(buffer.chunks.iter().all(|chunk| chunk.capacity() == CHUNK));
     }
 

@@ -1,4 +1,4 @@
-//! Whether a certificate fits the request that it was issued for.
+//! Check that a certificate fits the request that it was issued for.
 
 use x509_cert::Certificate;
 use x509_cert::der::{DecodePem as _, Encode as _};
@@ -7,34 +7,34 @@ use x509_cert::request::CertReq;
 
 use crate::model::Timestamp;
 
-/// The certificate cannot be used for the request.
+/// Reason why a certificate cannot be used for a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MisfitError {
-    /// Not PEM, or no certificate in it.
+    /// The text is not PEM, or contains no certificate.
     #[error("it is no PEM certificate")]
     NoCertificate,
-    /// The request of the instance cannot be read.
+    /// The signing request of the instance cannot be read.
     #[error("the signing request of the standby is no PEM request")]
     NoRequest,
-    /// It certifies another key.
+    /// The certificate is for another key.
     #[error("its key is not the one of the signing request")]
     OtherKey,
-    /// It may not sign others.
+    /// The certificate is not that of a CA.
     #[error("it is not the certificate of an authority (basic constraints do not say CA)")]
     NoAuthority,
-    /// It is over.
+    /// The certificate has expired.
     #[error("it expired at {0}")]
     Expired(Timestamp),
 }
 
-/// Checks that the first certificate of a PEM text is that of an authority, for the key of the request (PEM), and has
-/// not expired at the time `now`.
+/// Checks that the first certificate of a PEM text is a CA certificate for the key of the request (PEM) and has not
+/// expired at the time `now`.
 ///
-/// Whether the signature on it is good is for those to say who trust its signer.
+/// Does not check the signature on the certificate; that is up to those who trust its signer.
 ///
 /// # Errors
-/// When it does not fit: why.
+/// [`MisfitError`] with the reason why the certificate does not fit.
 pub fn fits_request(certificate: &str, request: &str, now: Timestamp) -> Result<(), MisfitError> {
     let request = CertReq::from_pem(request.as_bytes()).map_err(|_| MisfitError::NoRequest)?;
     let chain = Certificate::load_pem_chain(certificate.as_bytes()).map_err(|_| MisfitError::NoCertificate)?;

@@ -1,19 +1,19 @@
-//! Blocks of text kept compressed in memory.
+//! Compression of blocks of text in memory.
 
-/// Compresses a block, fast: it is read back by this process and never stored.
+/// Compresses a block at a fast level. The result is read back by this process and never stored.
 ///
 /// # Errors
-/// When the compressor cannot get its memory.
+/// When the compressor cannot allocate memory.
 pub fn pack(block: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut packed = zstd::bulk::compress(block, 1)?;
     packed.shrink_to_fit();
     Ok(packed)
 }
 
-/// Gives a block back that [`pack`] made of `len` bytes.
+/// Decompresses a block that [`pack`] made from `len` bytes.
 ///
 /// # Errors
-/// When `packed` is no such block or is longer than `len` inside.
+/// When `packed` is not such a block, or contains more than `len` bytes.
 #[expect(clippy::disallowed_methods, reason = "never more than `len` bytes come out")]
 pub fn unpack(packed: &[u8], len: usize) -> std::io::Result<Vec<u8>> {
     zstd::bulk::decompress(packed, len)

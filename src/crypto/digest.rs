@@ -4,7 +4,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::model::Digest;
 
-/// The SHA-256 of `bytes`.
+/// Returns the SHA-256 of `bytes`.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> Digest {
     Digest::from_bytes(Sha256::digest(bytes).into())

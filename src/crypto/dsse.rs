@@ -1,8 +1,8 @@
-//! DSSE: what exactly is signed (<https://github.com/secure-systems-lab/dsse/blob/master/protocol.md>).
+//! DSSE: the exact bytes that are signed (<https://github.com/secure-systems-lab/dsse/blob/master/protocol.md>).
 
-/// The pre-authentication encoding: `DSSEv1`, and type and body each behind its length in bytes.
+/// Returns the pre-authentication encoding: `DSSEv1`, then type and body, each after its length in bytes.
 ///
-/// This, and not the body, is what a signature covers, so that a body can never be taken for one of another type.
+/// A signature covers this encoding and not only the body, so that a body cannot pass as one of another type.
 #[must_use]
 pub fn pre_authentication(payload_type: &str, body: &[u8]) -> Vec<u8> {
     let head = format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), body.len());

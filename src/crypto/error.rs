@@ -4,14 +4,14 @@ use std::io;
 
 use crate::model::FailureKind;
 
-/// A key that cannot be used, or sealed bytes that are not what they should be. Never holds a secret.
+/// A key that cannot be used, or sealed bytes that are invalid. Never contains a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CryptoError {
-    /// A text is no recipient that we can seal to.
+    /// A text is not a recipient that we can seal to.
     #[error("not a recipient: `{text}` ({why}); an age recipient starts with age1")]
     Recipient {
-        /// The text, as it was given; recipients are public.
+        /// The text as given; recipients are public.
         text: String,
         /// Description of the problem.
         why: &'static str,
@@ -19,10 +19,10 @@ pub enum CryptoError {
     /// A set of recipients is empty.
     #[error("no recipient given: nobody could open what is sealed; name at least one")]
     NoRecipient,
-    /// A line of an identity file is no identity. The line itself is not shown.
+    /// A line of an identity file is not an identity. The line itself is not shown.
     #[error("line {line} of the identity file is no identity; expected AGE-SECRET-KEY-1… or a comment")]
     Identity {
-        /// The line, from 1.
+        /// The line number, from 1.
         line: usize,
     },
     /// An identity file without an identity.
@@ -34,7 +34,7 @@ pub enum CryptoError {
     /// The passphrase does not open the identity file.
     #[error("the passphrase does not open the identity file")]
     Passphrase,
-    /// The identity file asks for more work than we are willing to do.
+    /// The identity file requires a higher scrypt work factor than we accept.
     #[error("the identity file asks for a scrypt work factor of 2^{asked}, more than the 2^{limit} allowed")]
     WorkFactor {
         /// Value in the file.
@@ -42,7 +42,7 @@ pub enum CryptoError {
         /// The maximum that is accepted.
         limit: u8,
     },
-    /// A signing or public key that cannot be read.
+    /// A signing or public key cannot be read.
     #[error("not a usable Ed25519 {what}: {why}")]
     Key {
         /// `signing key` or `public key`.
@@ -53,13 +53,13 @@ pub enum CryptoError {
     /// None of the identities opens the sealed bytes.
     #[error("none of the given identities opens it; it was sealed to other recipients")]
     NoMatchingKey,
-    /// The sealed bytes were altered, cut off, or are nothing that was sealed here.
+    /// The sealed bytes were altered, truncated, or were never sealed in this format.
     #[error("sealed bytes are damaged: {problem}")]
     Damaged {
         /// Place of the problem.
         problem: String,
     },
-    /// More plain bytes come out than the format allows.
+    /// The sealed object contains more plain bytes than the format allows.
     #[error("more than {limit} plain bytes inside; refused")]
     TooLarge {
         /// The limit, in bytes.
@@ -71,12 +71,12 @@ pub enum CryptoError {
         /// The requested value.
         level: i32,
     },
-    /// The operating system gives no random bytes, or sealing failed inside a library.
+    /// The operating system returned no random bytes, or sealing failed inside a library.
     #[error("cannot {what}: {problem}")]
     Failed {
         /// The operation.
         what: &'static str,
-        /// The cause in words.
+        /// The cause.
         problem: String,
     },
 }
@@ -99,8 +99,7 @@ impl CryptoError {
         }
     }
 
-    /// The error inside an [`io::Error`] that came out of [`super::open::Opened`]; any other becomes
-    /// [`CryptoError::Damaged`].
+    /// Extracts the error from an [`io::Error`] of [`super::open::Opened`]; any other becomes [`CryptoError::Damaged`].
     #[must_use]
     pub fn from_read(error: &io::Error) -> Self {
         match error.get_ref().and_then(|inner| inner.downcast_ref::<Self>()) {

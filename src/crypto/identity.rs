@@ -14,11 +14,11 @@ use crate::model::Digest;
 const HINT: &str = "keyhaven repository:";
 /// Prefix, after the `#`, of a comment line that pins a version of the trust policy.
 const POLICY_HINT: &str = "keyhaven policy:";
-/// Bytes of an identity file, protected or not.
+/// Maximum bytes of an identity file, protected or not.
 const FILE_LIMIT: usize = 1024 * 1024;
 /// The scrypt work factor for new protected files, as base-2 logarithm: 256 MiB and about a second.
 const WORK: u8 = 18;
-/// The highest scrypt work factor that we follow: 1 GiB.
+/// The highest scrypt work factor that we accept: 1 GiB.
 const WORK_LIMIT: u8 = 20;
 const ARMOR_BEGIN: &str = "-----BEGIN AGE ENCRYPTED FILE-----";
 const ARMOR_END: &str = "-----END AGE ENCRYPTED FILE-----";
@@ -30,12 +30,12 @@ pub struct Identities {
     policies: Vec<PolicyHint>,
 }
 
-/// A comment line `# keyhaven policy: <reference> <Base64>`, as it is written.
+/// A comment line `# keyhaven policy: <reference> <Base64>`, as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyHint {
-    /// The repository that the last line before it names.
+    /// The repository named by the last repository line before it.
     pub repository: Option<Digest>,
-    /// The reference and, where they are there, the bytes.
+    /// The reference and, if present, the bytes.
     pub pin: String,
 }
 
@@ -46,12 +46,12 @@ enum IdentityKey {
 }
 
 impl Identities {
-    /// Reads an identity file: one identity a line, blank lines and comments (`#`) in between.
+    /// Reads an identity file: one identity per line, with blank lines and comments (`#`) between.
     ///
-    /// With the feature `ssh`, an OpenSSH private key without passphrase is read too.
+    /// With the feature `ssh`, also reads an OpenSSH private key without a passphrase.
     ///
     /// # Errors
-    /// When it holds none, or a line that is none; the line is named by number, never shown.
+    /// When it holds no identity, or a line is not an identity. The error has the number of the line, never its text.
     pub fn parse(text: &str) -> Result<Self, CryptoError> {
         #[cfg(feature = "ssh")]
         if text.trim_start().starts_with("-----BEGIN OPENSSH PRIVATE KEY-----") {
@@ -89,13 +89,13 @@ impl Identities {
         }
     }
 
-    /// Makes a new identity and the text of a file for it: the recipient as a comment, then the identity.
+    /// Generates a new identity and the text of its file: the recipient as a comment, then the identity.
     #[must_use]
     pub fn generate() -> (Self, Zeroizing<String>) {
         let key = age::x25519::Identity::generate();
         let secret = key.to_string();
         let lines = ["# recipient: ", &key.to_public().to_string(), "\n", secret.expose_secret(), "\n"];
-        // The exact capacity: a text that grows leaves copies of itself behind.
+        // The exact capacity: a text that grows leaves copies of itself in memory.
         let mut text = Zeroizing::new(String::with_capacity(lines.iter().map(|part| part.len()).sum()));
         for part in lines {
             text.push_str(part);
@@ -103,23 +103,25 @@ impl Identities {
         (Self { keys: vec![IdentityKey::X25519(key)], hints: Vec::new(), policies: Vec::new() }, text)
     }
 
-    /// Whether `file` is protected by a passphrase, or sealed at all: then [`Identities::decrypt_file`] reads it.
+    /// Returns true if `file` is protected by a passphrase, or sealed at all: then [`Identities::decrypt_file`] reads
+    /// it.
     #[must_use]
     pub fn is_encrypted(file: &[u8]) -> bool {
         let file = file.trim_ascii_start();
         file.starts_with(b"age-encryption.org/") || file.starts_with(ARMOR_BEGIN.as_bytes())
     }
 
-    /// Reads an identity file that `age -p` or [`Identities::encrypt_file`] has protected, armored or not.
+    /// Reads an identity file protected by `age -p` or [`Identities::encrypt_file`], armored or not.
     ///
     /// # Errors
-    /// [`CryptoError::Passphrase`] when it does not fit, [`CryptoError::WorkFactor`] when the file asks for more memory
-    /// than we give, and everything of [`Identities::parse`].
+    /// [`CryptoError::Passphrase`] if it does not fit, [`CryptoError::WorkFactor`] if the file requires more memory
+    /// than
+    /// we allow, and all errors of [`Identities::parse`].
     pub fn decrypt_file(file: &[u8], passphrase: &SecretString) -> Result<Self, CryptoError> {
         Self::parse(&Self::decrypt_text(file, passphrase)?)
     }
 
-    /// The text of a protected identity file.
+    /// Returns the text of a protected identity file.
     ///
     /// # Errors
     /// As [`Identities::decrypt_file`].
@@ -140,7 +142,7 @@ impl Identities {
             }
             _ => CryptoError::Passphrase,
         })?;
-        // Twice the file is always enough room, so that the text is never moved while it grows.
+        // Twice the size of the file is always enough, so that the text is never moved while it grows.
         let mut text = Zeroizing::new(String::with_capacity(bare.len() * 2));
         reader
             .take(u64::try_from(FILE_LIMIT).unwrap_or(u64::MAX))
@@ -164,7 +166,7 @@ impl Identities {
         writer.finish().map_err(|error| failed(error.to_string()))
     }
 
-    /// These identities and those of another file together.
+    /// Returns these identities together with those of another file.
     #[must_use]
     pub fn with(mut self, other: Self) -> Self {
         self.keys.extend(other.keys);
@@ -175,7 +177,7 @@ impl Identities {
         self
     }
 
-    /// The recipients that these identities open for, sorted.
+    /// Returns the recipients that belong to these identities, sorted.
     #[must_use]
     pub fn recipients(&self) -> Vec<Recipient> {
         let mut all: Vec<Recipient> = self.keys.iter().filter_map(IdentityKey::recipient).collect();
@@ -184,7 +186,7 @@ impl Identities {
         all
     }
 
-    /// The repository that a comment line `# keyhaven repository: <id>` pins, when there is exactly one.
+    /// Returns the repository that a comment line `# keyhaven repository: <id>` pins, if there is exactly one.
     #[must_use]
     pub fn repository_hint(&self) -> Option<Digest> {
         match self.hints.as_slice() {
@@ -193,13 +195,13 @@ impl Identities {
         }
     }
 
-    /// All repositories that comment lines pin: one recovery key may serve several.
+    /// Returns all repositories that comment lines pin: one recovery key may serve several.
     #[must_use]
     pub fn repository_hints(&self) -> &[Digest] {
         &self.hints
     }
 
-    /// Versions of the trust policy that comment lines pin, in order, as they are written.
+    /// Returns the versions of the trust policy that comment lines pin, in order, as written.
     #[must_use]
     pub fn policy_hints(&self) -> &[PolicyHint] {
         &self.policies
@@ -230,7 +232,7 @@ impl fmt::Debug for Identities {
     }
 }
 
-/// The binary form of an age file; `None` when it looks armored and is not.
+/// Returns the binary form of an age file; `None` if it starts as armored but is not valid armor.
 fn without_armor(file: &[u8]) -> Option<Vec<u8>> {
     let Some(armored) = file.trim_ascii().strip_prefix(ARMOR_BEGIN.as_bytes()) else {
         return Some(file.to_vec());

@@ -1,4 +1,4 @@
-//! A public key as documents carry it, of whatever algorithm.
+//! A public key of any algorithm, as documents contain it.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -10,12 +10,11 @@ use super::PublicKey;
 use super::digest::sha256;
 use crate::model::Digest;
 
-/// Bytes of a key of whatever algorithm; post-quantum keys have some thousands.
+/// Maximum bytes of a key of any algorithm; post-quantum keys have some thousands.
 const LARGEST: usize = 16 * 1024;
 
-/// A SubjectPublicKeyInfo in Base64. A key of an algorithm that this program does not know is kept and checks nothing;
-/// an Ed25519 key that is none (small order, another spelling) is kept, too, so that a policy which names it can be
-/// read and refused by name.
+/// A SubjectPublicKeyInfo in Base64. A key of an unknown algorithm is kept and verifies nothing. An unsound Ed25519 key
+/// (small order, non-canonical encoding) is kept, too, so that a policy that names it can be read and refused by name.
 #[derive(Clone)]
 pub struct KeyInfo {
     text: Box<str>,
@@ -31,13 +30,13 @@ enum Usable {
 }
 
 impl KeyInfo {
-    /// The SHA-256 of the SubjectPublicKeyInfo.
+    /// Returns the SHA-256 of the SubjectPublicKeyInfo.
     #[must_use]
     pub fn fingerprint(&self) -> Digest {
         self.fingerprint
     }
 
-    /// The key, when it is a sound Ed25519 key.
+    /// Returns the key, if it is a sound Ed25519 key.
     #[must_use]
     pub fn ed25519(&self) -> Option<&PublicKey> {
         match &self.key {
@@ -46,13 +45,14 @@ impl KeyInfo {
         }
     }
 
-    /// Whether it says that it is an Ed25519 key and is of small order, no point of the curve, or spelt otherwise.
+    /// Returns true if it is declared as an Ed25519 key and is of small order, not a point of the curve, or not
+    /// canonical.
     #[must_use]
     pub fn is_weak(&self) -> bool {
         matches!(self.key, Usable::Weak)
     }
 
-    /// Base64 of the SubjectPublicKeyInfo.
+    /// Returns the Base64 of the SubjectPublicKeyInfo.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
@@ -95,7 +95,7 @@ impl PartialOrd for KeyInfo {
     }
 }
 
-/// By the text, as documents sort keys.
+/// Ordered by the text, as documents sort keys.
 impl Ord for KeyInfo {
     fn cmp(&self, other: &Self) -> Ordering {
         self.text.cmp(&other.text)

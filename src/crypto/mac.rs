@@ -10,37 +10,38 @@ use crate::model::Digest;
 /// Characters of a key: 32 bytes as hexadecimal digits.
 const DIGITS: usize = 64;
 
-/// The random key of one pack's MACs, as the 64 hexadecimal digits that are hashed. Wiped when dropped; it is inside
-/// the sealed pack and nowhere else.
+/// The random key of one pack's MACs, as the 64 hexadecimal digits that are hashed. Wiped when dropped. It exists only
+/// inside the sealed pack.
 pub struct MacKey(Zeroizing<String>);
 
 impl MacKey {
-    /// Draws a new key.
+    /// Generates a new key.
     ///
     /// # Errors
-    /// When the operating system gives no random bytes.
+    /// When the operating system returns no random bytes.
     pub fn generate() -> Result<Self, CryptoError> {
         let bytes = random::bytes::<32>()?;
         Ok(Self(Zeroizing::new(HEXLOWER.encode(bytes.as_slice()))))
     }
 
-    /// Takes a key from its text; `None` unless that is 64 lower-case hexadecimal digits.
+    /// Parses a key; `None` unless the text is 64 lower-case hexadecimal digits.
     #[must_use]
     pub fn from_text(text: &str) -> Option<Self> {
         let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
         (text.len() == DIGITS && text.bytes().all(is_digit)).then(|| Self(Zeroizing::new(text.to_owned())))
     }
 
-    /// The text of the key, for the first line of a pack.
+    /// Returns the text of the key, for the first line of a pack.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// SHA-256 over the text of the key, `key`, `version` and `text`, with a line feed after each but the last.
+    /// Returns the SHA-256 over the text of the key, `key`, `version` and `text`, separated by line feeds.
     ///
-    /// Neither key nor version can hold a line feed, so the parts cannot run into each other. A plain hash is enough:
-    /// extending it would require a change to a sealed pack, which is named by its digest.
+    /// Neither key nor version can contain a line feed, so the parts cannot run into each other. A plain hash is
+    /// enough:
+    /// a length extension would require a change to a sealed pack, which is named by its digest.
     #[must_use]
     pub fn mac(&self, key: &str, version: &str, text: &str) -> Digest {
         let mut hash = Sha256::new();

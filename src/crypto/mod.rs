@@ -1,6 +1,6 @@
-//! Digests, signatures, recipients, sealing. Sync and pure: bytes in, bytes out.
+//! Digests, signatures, recipients, sealing. Synchronous and pure: bytes in, bytes out.
 //!
-//! The only module that names `age` and `zstd`. What the bytes mean is [`crate::format`]'s business.
+//! The only module that names `age` and `zstd`. [`crate::format`] defines the meaning of the bytes.
 
 pub mod buffer;
 pub mod certificate;

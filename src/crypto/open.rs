@@ -1,4 +1,4 @@
-//! Opening what was sealed, as a stream, with nothing unbounded.
+//! Opens sealed objects as a stream, with bounds on memory and output.
 
 use std::fmt;
 use std::io::{self, BufReader, Read};
@@ -6,28 +6,29 @@ use std::io::{self, BufReader, Read};
 use super::seal::SKIPPABLE;
 use super::{CryptoError, Identities};
 
-/// The largest zstd window that is followed, as base-2 logarithm: a whole object of the largest size.
+/// The largest zstd window that is accepted, as base-2 logarithm: a whole object of the largest size.
 const WINDOW_LOG: u32 = 26;
 
 type Decrypted<'a> = BufReader<age::stream::StreamReader<&'a [u8]>>;
 
-/// The plain bytes of a sealed object. Ends cleanly only when everything was in order up to the last sealed byte: bytes
-/// that came out before an error must not be acted upon.
+/// The plain bytes of a sealed object. Reading ends without an error only if everything was valid up to the last sealed
+/// byte. Bytes read before an error must not be used.
 pub struct Opened<'a> {
-    /// Nothing once the end was reached, or an error.
+    /// `None` after the end or an error.
     frame: Option<zstd::stream::read::Decoder<'static, Decrypted<'a>>>,
     left: usize,
     limit: usize,
 }
 
-/// Opens a sealed object for reading; at most `limit` plain bytes come out.
+/// Opens a sealed object for reading. At most `limit` plain bytes can be read.
 ///
-/// Reading fails with a [`CryptoError`] inside the [`io::Error`] (see [`CryptoError::from_read`]) when the bytes were
-/// altered or cut off anywhere, when there are more than `limit`, when a second frame or anything but one skippable
-/// frame of zeros follows the first.
+/// Reading fails with a [`CryptoError`] inside the [`io::Error`] (see [`CryptoError::from_read`]) if the bytes were
+/// altered or truncated, if there are more than `limit`, or if anything but one skippable frame of zeros follows the
+/// first
+/// frame.
 ///
 /// # Errors
-/// [`CryptoError::NoMatchingKey`] when no identity fits; [`CryptoError::Damaged`] when there is no readable header.
+/// [`CryptoError::NoMatchingKey`] if no identity fits; [`CryptoError::Damaged`] if there is no readable header.
 pub fn open<'a>(sealed: &'a [u8], identities: &Identities, limit: usize) -> Result<Opened<'a>, CryptoError> {
     let damaged = |problem: &str| CryptoError::Damaged { problem: problem.to_owned() };
     let decryptor = age::Decryptor::new_buffered(sealed).map_err(|_| damaged("no readable age header"))?;
@@ -77,9 +78,9 @@ fn damaged(error: &io::Error) -> CryptoError {
     CryptoError::Damaged { problem: error.to_string() }
 }
 
-/// Reads to the end what follows the zstd frame: nothing, or one skippable frame of zeros.
+/// Reads the rest after the zstd frame to its end: nothing, or one skippable frame of zeros.
 ///
-/// Reading to the end is also what makes age check that the last chunk is there.
+/// Reading to the end also makes age check that the last chunk is present.
 fn check_tail(mut rest: Decrypted<'_>) -> Result<(), CryptoError> {
     let not_padding = || CryptoError::Damaged { problem: "something but padding stands behind the data".to_owned() };
     let mut header = [0; 8];
@@ -133,7 +134,7 @@ mod tests {
         Ok(plain)
     }
 
-    /// Bytes that are no multiple of anything and compress badly.
+    /// Returns `len` pseudorandom bytes, which compress badly.
     fn noise(len: usize) -> Vec<u8> {
         let mut state = 1u32;
         let next = std::iter::repeat_with(|| {
@@ -143,7 +144,7 @@ mod tests {
         next.take(len).collect()
     }
 
-    /// Content protected by age: the zstd stream with its padding.
+    /// Returns the content protected by age: the zstd stream with its padding.
     fn inside(sealed: &Sealed, identities: &Identities) -> Vec<u8> {
         let mut stream = Vec::new();
         let decryptor = age::Decryptor::new_buffered(&*sealed.bytes).unwrap();
@@ -158,7 +159,7 @@ mod tests {
         writer.finish().unwrap()
     }
 
-    /// A data frame alone, as a sealed stream begins with.
+    /// Returns a data frame alone, the start of a sealed stream.
     fn frame(plain: &[u8]) -> Vec<u8> {
         let mut zstd = zstd::stream::write::Encoder::new(Vec::new(), 3).unwrap();
         zstd.include_checksum(true).unwrap();
@@ -230,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_damaged_checksum_inside_is_found() {
-        // Nobody without the key can do this; a broken writer can.
+        // Nobody without the key can produce this; a broken writer can.
         let (identities, recipients) = keys();
         let mut frame = frame(&noise(5000));
         *frame.last_mut().unwrap() ^= 1;
@@ -241,7 +242,7 @@ mod tests {
     fn every_cut_is_found() {
         let (identities, recipients) = keys();
         let bare = encrypted(&frame(&noise(70_000)), &recipients);
-        // Long enough for two chunks of age; cut at every byte of the header and around every bound.
+        // Long enough for two chunks of age; cut at every byte of the header and around every boundary.
         for sealed in [&bare[..], &seal(&noise(70_000), &recipients, 3).unwrap().bytes] {
             let len = sealed.len();
             let near_bounds =

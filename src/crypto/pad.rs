@@ -1,12 +1,12 @@
-//! PADMÉ: lengths that tell little about what they hide (`docs/format.md`, *Padding*).
+//! PADMÉ: padded lengths that reveal little about the content (`docs/format.md`, *Padding*).
 
-/// The least length of a padded stream, in bytes; itself a PADMÉ length.
+/// Minimum length of a padded stream, in bytes; itself a PADMÉ length.
 pub const LEAST: u64 = 64 * 1024;
 
-/// The bytes of a skippable frame's own header: it cannot be shorter.
+/// Length of a skippable frame's own header, in bytes: the frame cannot be shorter.
 pub const FRAME_HEADER: u64 = 8;
 
-/// The PADMÉ length of `len`: at least `len`, at most 12 % more, with the lower bits of the length cleared.
+/// Returns the PADMÉ length of `len`: at least `len`, at most 12 % more, with the lower bits of the length cleared.
 ///
 /// From *Reducing Metadata Leakage from Encrypted Files and Communication with PURBs* (2019): with E the exponent of
 /// `len` and S the number of bits of E, the last E − S bits are rounded up to zero.
@@ -21,9 +21,9 @@ pub fn padme(len: u64) -> u64 {
     len.saturating_add(mask) & !mask
 }
 
-/// Number of zeros that the skippable frame behind a zstd frame of `len` bytes carries.
+/// Returns the number of zeros in the skippable frame after a zstd frame of `len` bytes.
 ///
-/// The frame is always there, also when `len` is a PADMÉ length already: then every gap fits the frame's eight bytes of
+/// The frame is always present, even if `len` is already a PADMÉ length. So every gap fits the frame's eight bytes of
 /// header, and the whole stream is always max([`LEAST`], PADMÉ(`len` + 8)) bytes long.
 #[must_use]
 pub fn zeros_behind(len: u64) -> u64 {
@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn a_stream_just_under_a_bound_goes_to_the_next_one() {
-        // 65,535 bytes leave a gap of one byte to 65,536, too little for a frame: the next PADMÉ length it is.
+        // 65,535 bytes leave a gap of one byte to 65,536, too little for a frame: it takes the next PADMÉ length.
         assert_eq!(65_535 + FRAME_HEADER + zeros_behind(65_535), padme(65_543));
         assert_eq!(65_528 + FRAME_HEADER + zeros_behind(65_528), 65_536);
         assert_eq!(zeros_behind(0), LEAST - FRAME_HEADER);

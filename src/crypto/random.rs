@@ -4,10 +4,10 @@ use zeroize::Zeroizing;
 
 use super::CryptoError;
 
-/// Draws `N` random bytes.
+/// Returns `N` random bytes.
 ///
 /// # Errors
-/// [`CryptoError::Failed`] when the operating system gives none.
+/// [`CryptoError::Failed`] if the operating system returns none.
 pub fn bytes<const N: usize>() -> Result<Zeroizing<[u8; N]>, CryptoError> {
     let mut bytes = Zeroizing::new([0; N]);
     getrandom::fill(bytes.as_mut_slice())

@@ -6,12 +6,12 @@ use std::str::FromStr;
 
 use super::CryptoError;
 
-/// Characters of a text that is no recipient that its refusal repeats: an age recipient has 62.
+/// Maximum number of characters of an invalid recipient that the error repeats: an age recipient has 62.
 const SHOWN: usize = 80;
 
 /// One recipient: an age X25519 recipient (`age1…`), or an SSH public key when built with the feature `ssh`.
 ///
-/// Equal and ordered by its text, which has one spelling: lower case, no comment.
+/// Compared and ordered by its text, which has one spelling: lower case, no comment.
 #[derive(Clone)]
 pub struct Recipient {
     text: String,
@@ -32,13 +32,13 @@ impl Recipient {
 
     #[cfg(feature = "ssh")]
     pub(super) fn ssh(inner: age::ssh::Recipient) -> Self {
-        // The comment behind the key is no part of it.
+        // The comment after the key is not part of it.
         let shown = inner.to_string();
         let text = shown.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
         Self { text, inner: RecipientKind::Ssh(inner) }
     }
 
-    /// The recipient as text.
+    /// Returns the recipient as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
@@ -112,34 +112,34 @@ impl Ord for Recipient {
     }
 }
 
-/// Recipients of one object: at least one, sorted, each once.
+/// Recipients of one object: at least one, sorted, without duplicates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recipients(Vec<Recipient>);
 
 impl Recipients {
-    /// Sorts the recipients and drops repeated ones.
+    /// Sorts the recipients and removes duplicates.
     ///
     /// # Errors
-    /// [`CryptoError::NoRecipient`] when there is none.
+    /// [`CryptoError::NoRecipient`] if the list is empty.
     pub fn new(mut recipients: Vec<Recipient>) -> Result<Self, CryptoError> {
         recipients.sort();
         recipients.dedup();
         if recipients.is_empty() { Err(CryptoError::NoRecipient) } else { Ok(Self(recipients)) }
     }
 
-    /// The recipients in order.
+    /// Iterates over the recipients in order.
     pub fn iter(&self) -> impl Iterator<Item = &Recipient> {
         self.0.iter()
     }
 
-    /// Their number; never zero.
+    /// Returns the number of recipients; never zero.
     #[expect(clippy::len_without_is_empty, reason = "it is never empty")]
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Their texts in order, as pack lists name them.
+    /// Returns the texts of the recipients in order, as pack lists name them.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
         self.0.iter().map(|recipient| recipient.text.clone()).collect()

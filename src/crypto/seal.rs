@@ -1,4 +1,4 @@
-//! Sealing: compressed, padded, encrypted and named in one pass.
+//! Sealing: compression, padding, encryption and naming in one pass.
 
 use std::io::{self, Write};
 
@@ -8,11 +8,11 @@ use sha2::{Digest as _, Sha256};
 use super::{CryptoError, Recipients, pad};
 use crate::model::Digest;
 
-/// The magic number of a zstd skippable frame, as it lies in the stream (RFC 8878, 3.1.2; number 0x184D2A50).
+/// The magic number of a zstd skippable frame, in stream order (RFC 8878, 3.1.2; number 0x184D2A50).
 pub(super) const SKIPPABLE: [u8; 4] = [0x50, 0x2a, 0x4d, 0x18];
 const ZEROS: [u8; 4096] = [0; 4096];
 
-/// The compression level when nothing else is configured.
+/// The default compression level.
 pub const DEFAULT_LEVEL: i32 = 3;
 
 /// A sealed object as it is stored.
@@ -20,25 +20,25 @@ pub const DEFAULT_LEVEL: i32 = 3;
 pub struct Sealed {
     /// The object's bytes.
     pub bytes: Bytes,
-    /// Their SHA-256: the object's name.
+    /// Their SHA-256, which is the object's name.
     pub digest: Digest,
 }
 
 /// Seals plain bytes: one zstd frame with content checksum and size, padding to a PADMÉ length of at least 64 KiB
-/// ([`pad`]), then age to every recipient.
+/// ([`pad`]), then age for every recipient.
 ///
-/// Takes one pass and holds the CPU for it: call it on a blocking thread, several at once.
+/// Takes one pass and blocks the CPU: call it on blocking threads, several in parallel.
 ///
 /// # Errors
-/// [`CryptoError::Level`] for a level outside 1 to 19; [`CryptoError::Failed`] when a library fails inside.
+/// [`CryptoError::Level`] for a level outside 1 to 19; [`CryptoError::Failed`] if a library fails.
 pub fn seal(plain: &[u8], recipients: &Recipients, level: i32) -> Result<Sealed, CryptoError> {
     seal_chunks(std::iter::once(plain), plain.len(), recipients, level)
 }
 
-/// Seals plain bytes that lie in pieces; `len` is the sum of their lengths.
+/// Seals plain bytes that are in chunks; `len` is the sum of their lengths.
 ///
 /// # Errors
-/// As [`seal`], and when `len` is not that sum.
+/// As [`seal`], and if `len` is not that sum.
 pub fn seal_chunks<'a>(
     chunks: impl Iterator<Item = &'a [u8]>,
     len: usize,
@@ -87,7 +87,7 @@ fn write_padding<W: Write>(output: &mut Counted<W>) -> io::Result<()> {
     Ok(())
 }
 
-/// Counts what goes through, to know how much padding is due.
+/// Counts the bytes written, to calculate the padding.
 struct Counted<W> {
     inner: W,
     written: u64,
@@ -105,7 +105,7 @@ impl<W: Write> Write for Counted<W> {
     }
 }
 
-/// Hashes the sealed bytes while they are hot.
+/// Hashes the sealed bytes as they are written, while they are in the CPU cache.
 struct Hashed {
     bytes: Vec<u8>,
     hash: Sha256,

@@ -1,4 +1,4 @@
-//! Ed25519 keys in the forms that `openssl` reads, signing and checking.
+//! Ed25519 keys in the forms that `openssl` reads; signing and verification.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use super::digest::sha256;
 use super::{CryptoError, random};
 use crate::model::Digest;
 
-/// Bytes before the 32 bytes of a key in a SubjectPublicKeyInfo: RFC 8410, section 4.
+/// DER bytes before the 32 bytes of a key in a SubjectPublicKeyInfo: RFC 8410, section 4.
 const SPKI_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
 /// A private Ed25519 key. Wiped when dropped, never printed.
@@ -21,15 +21,15 @@ const SPKI_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0
 pub struct SigningKey(ed25519_dalek::SigningKey);
 
 impl SigningKey {
-    /// Makes a new key.
+    /// Generates a new key.
     ///
     /// # Errors
-    /// When the operating system gives no random bytes.
+    /// When the operating system returns no random bytes.
     pub fn generate() -> Result<Self, CryptoError> {
         Ok(Self(ed25519_dalek::SigningKey::from_bytes(&*random::bytes()?)))
     }
 
-    /// The key with these 32 secret bytes. For keys that must be the same each time, as in fixtures.
+    /// Creates the key with these 32 secret bytes, for keys that must be the same each time, as in fixtures.
     #[must_use]
     pub fn from_seed(seed: &[u8; 32]) -> Self {
         Self(ed25519_dalek::SigningKey::from_bytes(seed))
@@ -38,7 +38,7 @@ impl SigningKey {
     /// Reads a PKCS#8 PEM file (`BEGIN PRIVATE KEY`), as `openssl genpkey -algorithm ed25519` writes it.
     ///
     /// # Errors
-    /// [`CryptoError::Key`] when it is none, belongs to another algorithm, or is protected by a passphrase.
+    /// [`CryptoError::Key`] if it is not one, belongs to another algorithm, or is protected by a passphrase.
     pub fn from_pem(text: &str) -> Result<Self, CryptoError> {
         let why = "expected PKCS#8 PEM, not encrypted (BEGIN PRIVATE KEY)";
         let mut pair =
@@ -48,10 +48,11 @@ impl SigningKey {
         key.map(Self).map_err(|_| CryptoError::Key { what: "signing key", why: "its two halves do not fit" })
     }
 
-    /// The key as PKCS#8 PEM, version 1 (RFC 8410): the form with the public half in it is not read by `openssl`.
+    /// Returns the key as PKCS#8 PEM, version 1 (RFC 8410): `openssl` does not read the form that includes the public
+    /// half.
     ///
     /// # Errors
-    /// Only when the encoder fails, which it does for no key.
+    /// Only when the encoder fails, which does not happen for a valid key.
     pub fn to_pem(&self) -> Result<Zeroizing<String>, CryptoError> {
         let mut pair = KeypairBytes { secret_key: self.0.to_bytes(), public_key: None };
         let pem = pair.to_pkcs8_pem(Default::default());
@@ -59,7 +60,7 @@ impl SigningKey {
         pem.map_err(|error| CryptoError::Failed { what: "write a signing key", problem: error.to_string() })
     }
 
-    /// The public half.
+    /// Returns the public half.
     #[must_use]
     pub fn public(&self) -> PublicKey {
         PublicKey(self.0.verifying_key())
@@ -86,7 +87,7 @@ impl PublicKey {
     /// Reads a SubjectPublicKeyInfo PEM file (`BEGIN PUBLIC KEY`).
     ///
     /// # Errors
-    /// [`CryptoError::Key`] when it is none, or one of the few keys that sign anything.
+    /// [`CryptoError::Key`] if it is not one, or is one of the few weak keys that accept any signature.
     pub fn from_pem(text: &str) -> Result<Self, CryptoError> {
         let why = "expected a PEM file (BEGIN PUBLIC KEY) of an Ed25519 key";
         let bytes = PublicKeyBytes::from_public_key_pem(text.trim())
@@ -104,15 +105,16 @@ impl PublicKey {
         Self::from_raw(raw.ok_or(CryptoError::Key { what: "public key", why })?)
     }
 
-    /// Whether DER bytes say that they are an Ed25519 key, sound or not.
+    /// Returns true if DER bytes are declared as an Ed25519 key, sound or not.
     pub(super) fn is_ed25519_der(der: &[u8]) -> bool {
         der.strip_prefix(&SPKI_PREFIX).is_some_and(|raw| raw.len() == 32)
     }
 
-    /// Takes the 32 bytes of a key.
+    /// Creates a key from its 32 bytes.
     ///
     /// # Errors
-    /// [`CryptoError::Key`] when they are no point of the curve, one of small order, or another spelling of a point.
+    /// [`CryptoError::Key`] if they are not a point of the curve, a point of small order, or not the canonical
+    /// encoding.
     pub fn from_raw(raw: &[u8; 32]) -> Result<Self, CryptoError> {
         let key = VerifyingKey::from_bytes(raw)
             .map_err(|_| CryptoError::Key { what: "public key", why: "not a point of the curve" })?;
@@ -125,35 +127,37 @@ impl PublicKey {
         Ok(Self(key))
     }
 
-    /// The key as a SubjectPublicKeyInfo PEM file.
+    /// Returns the key as a SubjectPublicKeyInfo PEM file.
     #[must_use]
     pub fn to_pem(&self) -> String {
         format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", BASE64.encode(&self.to_der()))
     }
 
-    /// The DER bytes of the SubjectPublicKeyInfo; always 44.
+    /// Returns the DER bytes of the SubjectPublicKeyInfo; always 44.
     #[must_use]
     pub fn to_der(&self) -> Vec<u8> {
         [SPKI_PREFIX.as_slice(), self.0.as_bytes()].concat()
     }
 
-    /// Returns the name of the key in entries: the SHA-256 of its SubjectPublicKeyInfo.
+    /// Returns the fingerprint, which names the key in entries: the SHA-256 of its SubjectPublicKeyInfo.
     #[must_use]
     pub fn fingerprint(&self) -> Digest {
         sha256(&self.to_der())
     }
 
-    /// Returns true if `signature` is this key's over `message`, as RFC 8032 checks without cofactor: S below the group
-    /// order, R compared as bytes. That is what `openssl` does. A further refusal of an R of small order would let the
-    /// holder of a key make entries that one of the two counts and the other does not.
+    /// Returns true if `signature` is this key's signature of `message`, as RFC 8032 checks without cofactor: S below
+    /// the
+    /// group order, R compared as bytes. `openssl` does the same. If we also refused an R of small order, the holder of
+    /// a key
+    /// could make entries that one of the two accepts and the other does not.
     #[must_use]
     pub fn verify(&self, message: &[u8], signature: &[u8; 64]) -> bool {
         self.0.verify(message, &Signature::from_bytes(signature)).is_ok()
     }
 }
 
-/// Returns true if the y coordinate is below the prime 2^255 - 19. (An x of zero with a sign is of small order, and
-/// refused by that.)
+/// Returns true if the y coordinate is below the prime 2^255 - 19. (An x of zero with a sign is of small order, so it is
+/// refused anyway.)
 fn is_canonical(raw: &[u8; 32]) -> bool {
     let [lowest, middle @ .., highest] = raw;
     let all_ones = middle.iter().all(|byte| *byte == 0xff) && highest & 0x7f == 0x7f;
@@ -192,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_point_has_one_spelling() {
-        // y = p + 3 is y = 3 spelt otherwise; 3 is on the curve.
+        // y = p + 3 is another encoding of y = 3; 3 is on the curve.
         let mut other = [0xff; 32];
         other[0] = 0xf0;
         other[31] = 0x7f;
@@ -200,8 +204,8 @@ mod tests {
         assert!(PublicKey::from_raw(&other).is_err());
     }
 
-    /// A signature with R = the neutral element, which only the holder of the key can make, and who gives the key away
-    /// by it. `openssl` accepts it, and so do we.
+    /// A signature with R = the neutral element. Only the holder of the key can make it, and it discloses the key.
+    /// `openssl` accepts it, and so do we.
     #[test]
     fn an_r_of_small_order_is_judged_as_openssl_judges_it() {
         let mut signature = [0; 64];
@@ -246,7 +250,7 @@ mod tests {
         let error = SigningKey::from_pem(secret).unwrap_err().to_string();
         assert!(!error.contains("c2VjcmV0"), "{error}");
         assert!(PublicKey::from_pem(PRIVATE).is_err());
-        // The neutral element verifies forged signatures in libraries that do not look.
+        // The neutral element verifies forged signatures in libraries that do not check for it.
         let mut weak = [0; 32];
         weak[0] = 1;
         assert!(PublicKey::from_raw(&weak).is_err());

@@ -1,8 +1,8 @@
-//! Counting the recipients of an age file without a key (`docs/format.md`, *Sealing*).
+//! Counts the recipients of an age file without a key (`docs/format.md`, *Sealing*).
 
 use super::CryptoError;
 
-/// Bytes of a header that are looked at: more than a policy's worth of recipients needs.
+/// Maximum bytes of a header that are read: more than the recipients of a policy need.
 pub const HEADER_LIMIT: usize = 1024 * 1024;
 
 /// The first line of every age file.
@@ -14,16 +14,16 @@ const STANZAS: [&[u8]; 3] = [b"-> X25519 ", b"-> ssh-ed25519 ", b"-> ssh-rsa "];
 
 /// Counts the recipient stanzas in the header of an age file: X25519, ssh-ed25519 and ssh-rsa.
 ///
-/// Other stanzas (grease, passphrases) are not counted. The header ends within the first [`HEADER_LIMIT`] bytes; what
-/// follows is not looked at, so the beginning of a file is enough. Nothing is decrypted, and the MAC of the header is
-/// not checked: an identity is needed for that.
+/// Other stanzas (grease, passphrases) are not counted. The header must end within the first [`HEADER_LIMIT`] bytes;
+/// the rest is not read, so the beginning of a file is enough. Nothing is decrypted, and the MAC of the header is not
+/// checked: that would need an identity.
 ///
 /// # Errors
-/// [`CryptoError::Damaged`] when this is no age header, or it does not end.
+/// [`CryptoError::Damaged`] if this is not an age header, or the header does not end.
 pub fn header_stanzas(sealed: &[u8]) -> Result<usize, CryptoError> {
     let damaged = |problem: &str| CryptoError::Damaged { problem: problem.to_owned() };
     let head = sealed.get(..HEADER_LIMIT).unwrap_or(sealed);
-    // What follows the last line feed is no whole line.
+    // Anything after the last line feed is an incomplete line.
     let end = head.iter().rposition(|byte| *byte == b'\n').ok_or_else(|| damaged("no readable age header"))?;
     let mut lines = head.get(..end).unwrap_or_default().split(|byte| *byte == b'\n');
     if lines.next() != Some(FIRST_LINE) {
@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn every_recipient_of_a_real_file_is_counted_and_grease_is_not() {
         for count in [1, 2, 5] {
-            // age adds a stanza of grease at random: some of these have one.
+            // age adds a grease stanza at random: some of these files have one.
             for _ in 0..8 {
                 assert_eq!(header_stanzas(&sealed(count)).unwrap(), count);
             }
