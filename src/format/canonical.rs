@@ -1,7 +1,7 @@
-//! Canonical JSON: RFC 8785 within a subset for which every implementation agrees (`docs/format.md`, *Canonical JSON*).
+//! Canonical JSON: RFC 8785 within a subset on which all implementations agree (`docs/format.md`, *Canonical JSON*).
 //!
-//! A signature covers bytes. If one statement had two spellings, two readers could see two ledgers, so a document that
-//! is not byte for byte its canonical form is refused.
+//! A signature covers bytes. If one statement had two spellings, two readers could see two ledgers. So a document that
+//! differs from its canonical form in any byte is refused.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -16,7 +16,7 @@ pub const LARGEST_NUMBER: u64 = (1 << 53) - 1;
 /// Writes a value in canonical form.
 ///
 /// # Errors
-/// [`FormatError::Malformed`] when the value is outside the subset.
+/// [`FormatError::Malformed`] if the value is outside the subset.
 pub fn encode<T: Serialize>(what: &'static str, value: &T) -> Result<Vec<u8>, FormatError> {
     let value = serde_json::to_value(value).map_err(|error| FormatError::json(what, &error))?;
     let mut bytes = Vec::new();
@@ -27,10 +27,10 @@ pub fn encode<T: Serialize>(what: &'static str, value: &T) -> Result<Vec<u8>, Fo
 /// Checks that bytes are a canonical document.
 ///
 /// # Errors
-/// [`FormatError::Malformed`] when they are not.
+/// [`FormatError::Malformed`] if they are not.
 pub fn check(what: &'static str, bytes: &[u8]) -> Result<(), FormatError> {
     let text = std::str::from_utf8(bytes).map_err(|_| FormatError::malformed(what, "not UTF-8"))?;
-    // serde_json bounds recursion at 128 levels by itself.
+    // serde_json itself limits recursion to 128 levels.
     let value: Value = serde_json::from_str(text).map_err(|error| FormatError::json(what, &error))?;
     let mut canonical = Vec::with_capacity(bytes.len());
     write(what, &value, 1, &mut canonical)?;
@@ -42,10 +42,10 @@ pub fn check(what: &'static str, bytes: &[u8]) -> Result<(), FormatError> {
     }
 }
 
-/// Reads a document. Derived readers take an object from an array of its members' values, too; this one does not.
+/// Reads a document. Derived readers also accept an array of member values in place of an object; this one does not.
 ///
 /// # Errors
-/// [`FormatError::Malformed`] when it is not what is wanted.
+/// [`FormatError::Malformed`] if it does not match `T`.
 pub fn read<'a, T: Serialize + Deserialize<'a>>(what: &'static str, bytes: &'a [u8]) -> Result<T, FormatError> {
     let failed = |error: serde_json::Error| FormatError::json(what, &error);
     let read: T = serde_json::from_slice(bytes).map_err(failed)?;
@@ -124,7 +124,7 @@ fn write_text(what: &'static str, text: &str, out: &mut Vec<u8>) -> Result<(), F
     if text.bytes().any(|byte| byte < b' ' || byte == 0x7f) {
         return Err(FormatError::malformed(what, "a string holds a control character"));
     }
-    // Without control characters, only the quote and the backslash are escaped, by every library alike.
+    // Without control characters, only the quote and the backslash are escaped, and every library does that alike.
     out.push(b'"');
     for piece in text.split_inclusive(['"', '\\']) {
         let plain = piece.strip_suffix(['"', '\\']).unwrap_or(piece);

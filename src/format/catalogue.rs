@@ -1,6 +1,8 @@
 //! Catalogue parts: the inventory, sealed to the catalogue and the recovery recipients.
 //!
-//! A catalogue is all its parts in order: keys rise from the first line of the first part to the last line of the last.
+//! A catalogue consists of all its parts in order: keys rise from the first line of the first part to the last line of
+//! the
+//! last.
 
 use std::collections::HashSet;
 use std::io::{self, Write};
@@ -18,20 +20,21 @@ use crate::model::{Digest, Item, ItemKey, Slot, limits};
 
 const WHAT: &str = "catalogue";
 
-/// A part begins at one key of so many, on average.
+/// Average number of keys per part.
 const KEYS_PER_PART: u16 = 512;
 
 /// Returns true if a part ends before this key.
 ///
-/// Decided by the key alone, so that an item that comes or goes moves no other bound than its own and unchanged parts
-/// stay the same: the first two bytes of the SHA-256 of the key, as a big-endian number, are a multiple of 512.
+/// Only the key decides, so an item that appears or disappears moves only its own boundary, and other parts stay
+/// unchanged. The condition: the first two bytes of the SHA-256 of the key, as a big-endian number, are a multiple of
+/// 512.
 #[must_use]
 pub fn cut_before(key: &ItemKey) -> bool {
     let [first, second, ..] = *sha256(key.as_str().as_bytes()).as_bytes();
     u16::from_be_bytes([first, second]).is_multiple_of(KEYS_PER_PART)
 }
 
-/// Puts a catalogue part together in memory.
+/// Builds a catalogue part in memory.
 #[derive(Debug)]
 pub struct PartBuilder {
     buffer: SecretBuffer,
@@ -41,10 +44,10 @@ pub struct PartBuilder {
 }
 
 impl PartBuilder {
-    /// Begins a part of a repository with items of this source.
+    /// Starts a part of a repository, for items of this source.
     ///
     /// # Errors
-    /// Never in practice: only when the first line cannot be written.
+    /// When the first line cannot be written, which does not happen in practice.
     pub fn new(repository: RepositoryId, source: &SourceName) -> Result<Self, FormatError> {
         let mut builder = Self { buffer: SecretBuffer::new(), content: Sha256::new(), last: None, items: 0 };
         builder.write_line(&Header::new(WHAT, repository, source))?;
@@ -54,8 +57,9 @@ impl PartBuilder {
     /// Adds an item.
     ///
     /// # Errors
-    /// [`FormatError::Order`] when its key does not come after the last one's; [`FormatError::TooLarge`] when it would
-    /// make the part larger than any reader accepts. Either leaves the part as it was.
+    /// [`FormatError::Order`] if its key does not follow the last key; [`FormatError::TooLarge`] if the part would
+    /// become
+    /// larger than any reader accepts. Either leaves the part unchanged.
     pub fn push(&mut self, item: &Item) -> Result<(), FormatError> {
         if self.last.as_ref().is_some_and(|last| *last >= item.key) {
             return Err(FormatError::Order { what: WHAT, key: item.key.to_string() });
@@ -66,37 +70,37 @@ impl PartBuilder {
         Ok(())
     }
 
-    /// Its plain size so far, in bytes.
+    /// Returns the plain size so far, in bytes.
     #[must_use]
     pub fn plain_len(&self) -> usize {
         self.buffer.len()
     }
 
-    /// Returns true if a writer should seal it and begin another, wherever the next key says to cut.
+    /// Returns true if a writer should seal the part and start another, regardless of where keys cut.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.buffer.len() >= limits::PACK_PLAIN_WRITE
     }
 
-    /// Number of items that it lists.
+    /// Returns the number of items in the part.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.items
     }
 
-    /// Returns true if it lists no item.
+    /// Returns true if the part has no item.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.items == 0
     }
 
-    /// A digest of its plain bytes, to find that a part has not changed. Never stored anywhere.
+    /// Returns a digest of the plain bytes, to detect an unchanged part. Never stored.
     #[must_use]
     pub fn content(&self) -> Digest {
         Digest::from_bytes(self.content.clone().finalize().into())
     }
 
-    /// Seals it: zstd at `level` (1 to 19), padding, age. Holds the CPU: call it on a blocking thread.
+    /// Seals the part: zstd at `level` (1 to 19), padding, age. Blocks the CPU: call it on a blocking thread.
     ///
     /// # Errors
     /// When sealing fails ([`crate::crypto::seal::seal`]).
@@ -122,8 +126,8 @@ impl PartBuilder {
     }
 }
 
-/// Keeps a value on one line: the provider's answers are kept as received, and a line feed in them can only stand
-/// between tokens, where a space means the same.
+/// Keeps a value on one line. The provider's answers are stored as received; a line feed in them can only be between
+/// tokens, where a space means the same.
 struct OneLine<'a> {
     buffer: &'a mut SecretBuffer,
     content: &'a mut Sha256,
@@ -176,13 +180,13 @@ impl PartLines {
 }
 
 impl SealedReader<'_, PartLines> {
-    /// Number of items read so far.
+    /// Returns the number of items read so far.
     #[must_use]
     pub fn items(&self) -> u64 {
         self.state.items
     }
 
-    /// A digest of the plain bytes read so far; after the end, what [`PartBuilder::content`] was.
+    /// Returns a digest of the plain bytes read so far; after the end, the same as [`PartBuilder::content`].
     #[must_use]
     pub fn content(&self) -> Digest {
         Digest::from_bytes(self.state.content.clone().finalize().into())
@@ -207,7 +211,7 @@ impl SealedLines for PartLines {
         if !item.payloads.iter().all(|pointer| Slot::new(pointer.version.as_str()).is_some()) {
             return Err(bad("a payload has no usable version"));
         }
-        // No list names more packs, so a part that does can only be meant to exhaust the memory of its readers.
+        // No list names more packs. A part that does can only be an attempt to exhaust the memory of its readers.
         self.packs.extend(item.payloads.iter().map(|pointer| pointer.pack));
         if self.packs.len() > limits::PACKS_READ {
             return Err(bad("with this item the part names more packs than a list may have"));
@@ -280,7 +284,7 @@ mod tests {
         let sealed = part.seal(&recipients, 3).unwrap();
         let mut reader = PartReader::open(&sealed.bytes, &identities, &repository(), None).unwrap();
         let first = reader.next().unwrap().unwrap();
-        // The line feed of the provider's answer became a space: a catalogue line is one line.
+        // The line feed in the provider's answer became a space: a catalogue line is one line.
         assert_eq!(first.docs["row"].get(), row.replace('\n', " "));
         assert_eq!(first.payloads, item("a", row).payloads);
         assert!(reader.next().unwrap().is_ok() && reader.next().is_none());
@@ -381,7 +385,7 @@ mod tests {
         let key = |n: u32| ItemKey::new(ItemKind::Secret, &format!("id-{n}")).unwrap();
         let cuts = (0..51_200).filter(|n| cut_before(&key(*n))).count();
         assert!((60..150).contains(&cuts), "{cuts} of 51,200");
-        // Part of the format: another hash or another divisor would seal every catalogue anew.
+        // Part of the format: with another hash or divisor, every catalogue would be sealed anew.
         let first = (0..51_200).find(|n| cut_before(&key(*n))).unwrap();
         assert_eq!(first, 303, "see docs/format.md");
     }

@@ -1,4 +1,4 @@
-//! Entries: statements about what happened, each linked to all that its writer had seen.
+//! Ledger entries: statements about events, each linked to all entries that its writer had seen.
 
 use bytes::Bytes;
 use data_encoding::BASE64;
@@ -39,32 +39,33 @@ pub(super) const MEMBERS: [&str; 17] = [
     "tool",
 ];
 
-/// An entry as it was read. That it can be read says nothing about whether it counts.
+/// An entry that was read. This does not mean that it counts in the ledger.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
-    /// The digest of its payload: what everything calls it.
+    /// The digest of its payload, which names the entry everywhere.
     pub digest: Digest,
-    /// The fingerprint of the key that signs.
+    /// The fingerprint of the signing key.
     pub key: Digest,
-    /// The version that it was written in.
+    /// The format version that it was written in.
     pub format: FormatVersion,
     /// The repository.
     pub repository: RepositoryId,
     /// The instance that the repository belongs to.
     pub source: SourceName,
-    /// One more than its highest parent's.
+    /// One more than the highest sequence of its parents.
     pub sequence: u64,
     /// All heads that its writer saw; sorted.
     pub parents: Vec<EntryRef>,
-    /// Heads that its writer had seen and that were gone; sorted.
+    /// Heads that its writer had seen and that were missing; sorted.
     pub lost: Vec<EntryRef>,
-    /// The policy version that was in force for its writer.
+    /// The policy version in force for its writer.
     pub policy: PolicyRef,
-    /// True if it carries the envelope of that version.
+    /// True if it carries the envelope of that policy version.
     pub carries: bool,
-    /// True if its signature was checked and good. `false`: its key is of an algorithm that this version does not know.
+    /// True if its signature was checked and is good. False if its key is of an algorithm that this version does not
+    /// know.
     pub checked: bool,
-    /// Whether it changes what is kept.
+    /// Its effect on what is kept.
     pub effect: EntryEffect,
     /// Objects in `evidence/` that belong to it; sorted.
     pub evidence: Vec<Digest>,
@@ -72,7 +73,7 @@ pub struct Entry {
     pub time: Timestamp,
     /// The tool that wrote it, with its version.
     pub tool: String,
-    /// The run of a schedule that it is the result of.
+    /// The scheduled run that it is the result of.
     pub due: Option<ScheduledRun>,
     /// The event.
     pub event: EntryEvent,
@@ -96,24 +97,24 @@ pub struct EntryPlace {
     pub repository: RepositoryId,
     /// The instance that the repository belongs to.
     pub source: SourceName,
-    /// All heads; any order, they are sorted here.
+    /// All heads, in any order; they are sorted when signing.
     pub parents: Vec<EntryRef>,
-    /// Heads that the writer had seen and that are gone.
+    /// Heads that the writer had seen and that are missing.
     pub lost: Vec<EntryRef>,
     /// The policy version in force.
     pub policy: PolicyRef,
-    /// The envelope of that version, for the first entry of a key under it.
+    /// The envelope of that version, for a key's first entry under it.
     pub carries: Option<Envelope>,
-    /// The run of a schedule that it is the result of.
+    /// The scheduled run that it is the result of.
     pub due: Option<ScheduledRun>,
 }
 
-/// An entry, its signatures, and what it carries. A good signature of the key in its head is there.
+/// An entry with its envelope and the policy that it carries. Its own key's signature has been checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SignedEntry {
     /// The entry.
     pub entry: Entry,
-    /// The envelope that it came in.
+    /// The envelope that contains it.
     pub envelope: Envelope,
     /// The policy that it carries.
     pub carried: Option<(PolicyRef, Policy, Envelope)>,
@@ -147,7 +148,7 @@ struct Predicate<B> {
 }
 
 impl EntryPlace {
-    /// The sequence of an entry with these parents.
+    /// Returns the sequence of an entry with these parents.
     #[must_use]
     pub fn sequence(&self) -> u64 {
         next_sequence(&self.parents)
@@ -155,10 +156,10 @@ impl EntryPlace {
 }
 
 impl Draft {
-    /// Writes and signs an entry; gives it and the bytes to store under [`Entry::name`].
+    /// Writes and signs an entry. Returns it and the bytes to store under [`Entry::name`].
     ///
     /// # Errors
-    /// When the kind is not known, the sequence or a list is over its bound, or the result is over 1 MiB.
+    /// When the kind is unknown, the sequence or a list exceeds its bound, or the result exceeds 1 MiB.
     pub fn sign(&self, place: &EntryPlace, key: &SigningKey) -> Result<(Entry, Bytes), FormatError> {
         let sorted = |references: &[EntryRef]| {
             let mut references = references.to_vec();
@@ -193,20 +194,21 @@ impl Draft {
         let mut envelope = Envelope::unsigned(payload);
         envelope.sign(key);
         let bytes = envelope.encode(Holds::Entry)?;
-        // Read it as everybody else will: what cannot be read back is never stored.
+        // Read it like every reader: an entry that cannot be read back is never stored.
         let signed = SignedEntry::decode(&bytes)?;
         Ok((signed.entry, bytes.into()))
     }
 }
 
 impl SignedEntry {
-    /// Reads an entry and checks its signature. What depends on its name, on other entries or on the repository is
-    /// checked by whoever reads the ledger.
+    /// Reads an entry and checks its signature. The reader of the ledger checks what depends on the entry's name, on
+    /// other entries or on the repository.
     ///
     /// # Errors
-    /// [`FormatError::Version`] and [`FormatError::Critical`] for what this version is too old for,
-    /// [`FormatError::Signature`] without a good signature; [`FormatError::Malformed`] or [`FormatError::TooLarge`] for
-    /// everything else that is no entry.
+    /// [`FormatError::Version`] and [`FormatError::Critical`] for an entry that is too new for this version,
+    /// [`FormatError::Signature`] without a good signature, [`FormatError::Malformed`] or [`FormatError::TooLarge`] for
+    /// all
+    /// other bytes that are not an entry.
     pub fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
         let envelope = Envelope::decode(bytes, Holds::Entry)?;
         let statement: Statement<Predicate<&RawValue>> = canonical::read(WHAT, &envelope.payload)?;
@@ -224,7 +226,7 @@ impl SignedEntry {
         let signed = match predicate.public_key.ed25519() {
             Some(key) => envelope.is_signed_by(key),
             None if predicate.public_key.is_weak() => false,
-            // Of an algorithm that this version does not know: such an entry never counts, and is not rubbish.
+            // An algorithm that this version does not know: such an entry never counts, but it is not rubbish either.
             None => envelope.signatures.iter().any(|signature| signature.keyid == fingerprint),
         };
         if !signed {
@@ -254,32 +256,32 @@ impl SignedEntry {
 }
 
 impl Entry {
-    /// Its name in documents.
+    /// Returns its name in documents.
     #[must_use]
     pub fn reference(&self) -> EntryRef {
         EntryRef { sequence: self.sequence, digest: self.digest }
     }
 
-    /// Its name in the repository.
+    /// Returns its name in the repository.
     #[must_use]
     pub fn name(&self) -> String {
         names::entry(&self.reference())
     }
 
-    /// Its kind, as entries spell it.
+    /// Returns its kind, as spelled in entries.
     #[must_use]
     pub fn kind(&self) -> &str {
         self.event.kind()
     }
 
-    /// The snapshot, if it is one.
+    /// Returns the snapshot, if it is one.
     #[must_use]
     pub fn snapshot(&self) -> Option<&super::SnapshotEvent> {
         self.event.snapshot()
     }
 }
 
-/// 1 more than the highest sequence; parents that name the limit leave no room, which reading refuses.
+/// One more than the highest sequence. Parents at the limit leave no room, so reading refuses the entry.
 fn next_sequence(parents: &[EntryRef]) -> u64 {
     parents.iter().map(|parent| parent.sequence).max().unwrap_or(0).saturating_add(1)
 }
@@ -311,7 +313,7 @@ fn check_head(head: &Predicate<&RawValue>) -> Result<(), FormatError> {
 
 fn read_event(head: &Predicate<&RawValue>) -> Result<EntryEvent, FormatError> {
     match EntryEvent::read(&head.kind, head.body.get()) {
-        // A later minor may have given a known kind a body that we cannot read: as good as a kind we do not know.
+        // A later minor version may have given a known kind a body that we cannot read: treat it as an unknown kind.
         Err(_) if head.format > FormatVersion::CURRENT => Ok(EntryEvent::Unknown { kind: head.kind.clone() }),
         other => other,
     }
@@ -354,7 +356,7 @@ mod tests {
         SigningKey::from_seed(&[1; 32])
     }
 
-    /// The bytes of an entry with a changed payload, signed again.
+    /// Returns the bytes of an entry with a changed payload, signed again.
     fn forged(change: impl Fn(&str) -> String) -> Vec<u8> {
         let parent = EntryRef { sequence: 41, digest: sha256(b"parent") };
         let (_, bytes) = draft().sign(&place(vec![parent]), &key()).unwrap();

@@ -12,31 +12,31 @@ use crate::crypto::dsse::pre_authentication;
 use crate::crypto::{PublicKey, SigningKey};
 use crate::model::{Digest, limits};
 
-/// The type of the payload of every envelope here.
+/// The payload type of every envelope of this format.
 pub const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 
-/// Bytes of one signature, of whatever algorithm.
+/// Maximum bytes of one signature of any algorithm.
 const SIGNATURE: usize = 8_192;
 
-/// Contents of an envelope; the bounds differ.
+/// Content of an envelope; the bounds depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holds {
     /// An entry: 1 MiB, 1 to 8 signatures.
     Entry,
-    /// A version of the trust policy: 512 KiB, up to 64 signatures of together 256 KiB, or none.
+    /// A version of the trust policy: 512 KiB; up to 64 signatures, 256 KiB in total, or none.
     Policy,
 }
 
-/// A signed payload. Reading checks no signature; [`Envelope::is_signed_by`] does.
+/// A signed payload. Reading does not check signatures; [`Envelope::is_signed_by`] does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
     /// The signed bytes.
     pub payload: Vec<u8>,
-    /// The signatures, in the order in which they are stored.
+    /// The signatures, in stored order.
     pub signatures: BTreeSet<Signature>,
 }
 
-/// One signature and the key that is said to have made it.
+/// One signature and the key that it claims.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signature {
     /// The fingerprint of the key.
@@ -45,11 +45,11 @@ pub struct Signature {
     pub bytes: Vec<u8>,
 }
 
-/// By key, then by their texts, as they are stored: within one key that is another order than by bytes.
+/// Ordered by key, then by Base64 text, as stored. Within one key this differs from the order by bytes.
 impl Ord for Signature {
     fn cmp(&self, other: &Self) -> Ordering {
         let differs = self.bytes.iter().zip(&other.bytes).take_while(|(one, other)| one == other).count();
-        // Base64 writes three bytes at a time, so of the texts, too, only one group has to be looked at.
+        // Base64 encodes three bytes at a time, so only one group of the texts has to be compared.
         let group = |bytes: &[u8]| {
             let group = bytes.chunks(3).nth(differs / 3);
             group.map(|group| BASE64.encode(group)).unwrap_or_default()
@@ -81,34 +81,34 @@ struct WireSignature {
 }
 
 impl Envelope {
-    /// An envelope without a signature.
+    /// Creates an envelope without a signature.
     #[must_use]
     pub fn unsigned(payload: Vec<u8>) -> Self {
         Self { payload, signatures: BTreeSet::new() }
     }
 
-    /// Adds the signature of a key. Repeating it changes nothing: Ed25519 is deterministic.
+    /// Adds the signature of a key. Repeating it has no effect: Ed25519 is deterministic.
     pub fn sign(&mut self, key: &SigningKey) {
         let bytes = key.sign(&pre_authentication(PAYLOAD_TYPE, &self.payload)).to_vec();
         self.pool([Signature { keyid: key.public().fingerprint(), bytes }]);
     }
 
-    /// Adds signatures that another copy of this payload has.
+    /// Adds the signatures of another copy of this payload.
     pub fn pool(&mut self, signatures: impl IntoIterator<Item = Signature>) {
         self.signatures.extend(signatures);
     }
 
-    /// Returns true if one of the signatures is good and that of `key`.
+    /// Returns true if one of the signatures is a good one of `key`.
     #[must_use]
     pub fn is_signed_by(&self, key: &PublicKey) -> bool {
         self.good_of(key).is_some()
     }
 
-    /// The first good signature of `key`.
+    /// Returns the first good signature of `key`.
     #[must_use]
     pub fn good_of(&self, key: &PublicKey) -> Option<&Signature> {
         let mut own = self.in_the_name_of(key.fingerprint()).peekable();
-        // What is signed is a copy of the payload: made once, and only where there is something to check.
+        // The signed message is a copy of the payload: build it once, and only if there is something to check.
         own.peek()?;
         let message = pre_authentication(PAYLOAD_TYPE, &self.payload);
         own.find(|signature| {
@@ -117,7 +117,7 @@ impl Envelope {
         })
     }
 
-    /// Drops every signature in the name of `key` but one good one. Whether there is one.
+    /// Removes every signature that claims `key`, except one good one. Returns true if there is one.
     pub fn keep_good_of(&mut self, key: &PublicKey) -> bool {
         let good = self.good_of(key).cloned();
         let others = self.in_the_name_of(key.fingerprint()).filter(|signature| Some(*signature) != good.as_ref());
@@ -132,24 +132,25 @@ impl Envelope {
         self.signatures.range(from..).take_while(move |signature| signature.keyid == keyid)
     }
 
-    /// The digest of the payload, by which everything names it.
+    /// Returns the digest of the payload, which names it everywhere.
     #[must_use]
     pub fn digest(&self) -> Digest {
         sha256(&self.payload)
     }
 
-    /// The digest of the payload of stored bytes, without reading the rest: `None` for what cannot be an envelope.
+    /// Returns the digest of the payload of stored bytes, without reading the rest. `None` if they cannot be an
+    /// envelope.
     #[must_use]
     pub fn peek_digest(bytes: &[u8]) -> Option<Digest> {
-        // In canonical form the payload is the first member, and Base64 has no quote.
+        // In canonical form the payload is the first member, and Base64 contains no quote.
         let payload = bytes.strip_prefix(br#"{"payload":""#)?.split(|byte| *byte == b'"').next()?;
         BASE64.decode(payload).ok().map(|payload| sha256(&payload))
     }
 
-    /// The bytes to store.
+    /// Returns the bytes to store.
     ///
     /// # Errors
-    /// [`FormatError`] when it is over the bounds of what it holds.
+    /// [`FormatError`] if it exceeds the bounds of its content.
     pub fn encode(&self, holds: Holds) -> Result<Vec<u8>, FormatError> {
         self.check_signatures(holds)?;
         let bytes = self.written().into_bytes();
@@ -157,7 +158,7 @@ impl Envelope {
         Ok(bytes)
     }
 
-    /// The canonical form.
+    /// Returns the canonical form.
     fn written(&self) -> String {
         let mut text = String::with_capacity(BASE64.encode_len(self.payload.len()) + 256);
         text.push_str(r#"{"payload":""#);
@@ -179,7 +180,7 @@ impl Envelope {
     /// Reads an envelope. Its payload must be canonical, too.
     ///
     /// # Errors
-    /// [`FormatError::TooLarge`] over the size, [`FormatError::Malformed`] for everything else.
+    /// [`FormatError::TooLarge`] if it exceeds the size, [`FormatError::Malformed`] for all other errors.
     pub fn decode(bytes: &[u8], holds: Holds) -> Result<Self, FormatError> {
         let what = holds.what();
         holds.check_size(bytes.len())?;
@@ -198,7 +199,7 @@ impl Envelope {
         if !wire.signatures.is_sorted_by(|a, b| (a.keyid, &a.sig) < (b.keyid, &b.sig)) {
             return Err(FormatError::malformed(what, "its signatures are not sorted, or one is repeated"));
         }
-        // One content has one spelling: whatever else the reader of JSON let pass, it is not this one.
+        // One content has one spelling: refuse everything else that the JSON reader accepted.
         if envelope.written().as_bytes() != bytes {
             return Err(FormatError::malformed(what, "not in canonical form"));
         }

@@ -3,7 +3,7 @@
 use crate::crypto::CryptoError;
 use crate::model::{Digest, FailureKind};
 
-/// Stored bytes that are not what they should be, or something that the format cannot hold. Never shows a payload.
+/// Stored bytes that are invalid, or a value that the format cannot hold. Never shows a payload.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FormatError {
@@ -16,15 +16,15 @@ pub enum FormatError {
         #[source]
         source: CryptoError,
     },
-    /// The bytes do not have the form that `docs/format.md` gives them.
+    /// The bytes do not have the form defined in `docs/format.md`.
     #[error("not a valid {what}: {problem}")]
     Malformed {
-        /// Expected value.
+        /// Kind of document.
         what: &'static str,
         /// Description of the problem, without values.
         problem: String,
     },
-    /// It was written in another major version of the format.
+    /// The document is of another major version of the format.
     #[error("this {what} has format {found}, and this program reads 1.n; get a newer keyhaven")]
     Version {
         /// Kind of document.
@@ -32,13 +32,13 @@ pub enum FormatError {
         /// The version found.
         found: String,
     },
-    /// It carries no good signature of the key that it names.
+    /// The document has no good signature of the key that it names.
     #[error("it carries no good signature of its key {key}: it was altered or forged")]
     Signature {
         /// The fingerprint of the key.
         key: Digest,
     },
-    /// It has a member that must be understood, and this program does not know it.
+    /// The document has a critical member that this program does not know.
     #[error("this {what} has a member `{member}` that this program does not know; get a newer keyhaven")]
     Critical {
         /// Kind of document.
@@ -46,37 +46,37 @@ pub enum FormatError {
         /// The name of the member.
         member: String,
     },
-    /// A pack where a catalogue should be, or the reverse.
+    /// A pack in place of a catalogue, or the reverse.
     #[error("expected a {expected}, this says that it is a {found}: objects were swapped")]
     Kind {
-        /// The requested value.
+        /// The expected kind.
         expected: &'static str,
-        /// Value found.
+        /// The kind found.
         found: String,
     },
-    /// It belongs to another repository.
+    /// The document belongs to another repository.
     #[error("this {what} belongs to repository {found}, not to {expected}: it was put here from elsewhere")]
     Foreign {
         /// Kind of document.
         what: &'static str,
-        /// The repository it names.
+        /// The repository that it names.
         found: String,
-        /// The repository asked for.
+        /// The expected repository.
         expected: String,
     },
-    /// It is of this repository, but of another source instance.
+    /// The document belongs to this repository, but to another source instance.
     #[error(
         "this {what} is of the instance {found}, this repository holds backups of {expected}: its writer mixed them up"
     )]
     OtherSource {
         /// Kind of document.
         what: &'static str,
-        /// The source it names.
+        /// The source that it names.
         found: String,
         /// The source of the repository.
         expected: String,
     },
-    /// A payload's MAC does not fit.
+    /// The MAC of a payload does not match.
     #[error("the payload of {key}, version {version}, does not fit its MAC: the pack was put together wrongly")]
     Mac {
         /// The item.
@@ -84,7 +84,7 @@ pub enum FormatError {
         /// The version.
         version: String,
     },
-    /// The same item and version twice in one pack, or a key twice or out of order in a catalogue.
+    /// The same item and version twice in one pack, or a key repeated or out of order in a catalogue.
     #[error("{what}: {key} is repeated or out of order")]
     Order {
         /// The document that contains it.
@@ -92,14 +92,14 @@ pub enum FormatError {
         /// The item, or item and version.
         key: String,
     },
-    /// Larger than the format allows.
+    /// The document is larger than the format allows.
     #[error("{what} of {size} bytes is over the limit of {limit}")]
     TooLarge {
         /// Kind of document.
         what: &'static str,
-        /// Its size.
+        /// Its size in bytes.
         size: usize,
-        /// Maximum size.
+        /// The maximum size in bytes.
         limit: usize,
     },
 }
@@ -119,7 +119,7 @@ impl FormatError {
         Self::Malformed { what, problem: problem.into() }
     }
 
-    /// A JSON error by place and class. Its own words may hold a value, which may be a secret.
+    /// Describes a JSON error by place and class. Its own text may contain a value, which may be a secret.
     pub(crate) fn json(what: &'static str, error: &serde_json::Error) -> Self {
         let class = match error.classify() {
             serde_json::error::Category::Data => "a member is missing, repeated or of the wrong type",

@@ -13,39 +13,39 @@ use crate::model::{Digest, Timestamp};
 
 const WHAT: &str = "entry";
 
-/// Snapshots that one entry may name.
+/// Maximum number of snapshots that one entry names.
 pub const SNAPSHOTS_AN_ENTRY: usize = 2_000;
 
-/// The event of an entry: its body, by its kind.
+/// The event of an entry: its body, by kind.
 #[derive(Debug, Clone, PartialEq)]
 pub enum EntryEvent {
     /// The instance was backed up.
     Snapshot(Box<SnapshotEvent>),
     /// The repository was checked.
     Verification(VerificationEvent),
-    /// Recovery keys were shown to open what they must.
+    /// Recovery keys were proven to open what they must.
     Proof(ProofEvent),
-    /// Something was restored from it.
+    /// A snapshot was restored.
     Restore(RestoreEvent),
-    /// A restore was tried into a throw-away target.
+    /// A trial restore into a disposable target was done.
     Drill(DrillEvent),
     /// Snapshots were marked for deletion.
     Forget(ForgetEvent),
-    /// Their forgetting was undone.
+    /// A forget was undone.
     Undo(SnapshotsEvent),
-    /// Snapshots are kept whatever the retention policy says.
+    /// Snapshots are kept, regardless of the retention policy.
     Hold(SnapshotsEvent),
-    /// The retention policy decides again.
+    /// The retention policy applies again.
     Release(SnapshotsEvent),
     /// Objects that only forgotten snapshots need are about to be deleted.
     Sweep(SweepEvent),
     /// A change of the source was announced.
     Expect(ExpectEvent),
-    /// An alarm was acknowledged.
+    /// An alert was acknowledged.
     Acknowledge(AcknowledgeEvent),
     /// A kind, or a body, of a later minor version. Linked and checked like any other; its meaning is not used.
     Unknown {
-        /// The kind it names.
+        /// The kind named in the entry.
         kind: String,
     },
 }
@@ -55,28 +55,28 @@ pub enum EntryEvent {
 pub struct VerificationEvent {
     /// The level: `ledger`, `objects`, `catalogue`, `payload`, `drill`.
     pub level: String,
-    /// Which part of the packs was opened; all of them without it.
+    /// The slice of the packs that was opened; `None` means all packs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slice: Option<Slice>,
-    /// True if nothing was wrong.
+    /// True if no problem was found.
     pub passed: bool,
     /// Number of problems found.
     pub problems: u64,
     /// The entries that were checked: the heads, or the snapshots.
     pub entries: Vec<Digest>,
-    /// Names of what was checked.
+    /// Numbers of things checked, by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts: Option<BTreeMap<String, u64>>,
 }
 
-/// A part of all packs.
+/// A slice of all packs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slice {
-    /// Which part, from 1.
+    /// Number of the slice, from 1.
     pub part: u64,
-    /// Of how many.
+    /// Number of slices.
     pub of: u64,
-    /// Seed of the choice of parts, if it was random.
+    /// Seed of the random choice of slices, if it was random.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<String>,
 }
@@ -84,7 +84,7 @@ pub struct Slice {
 /// The body of a proof that recovery keys open what they must.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProofEvent {
-    /// One answer a recipient.
+    /// One answer per recipient.
     pub recipients: Vec<RecipientProof>,
 }
 
@@ -93,9 +93,9 @@ pub struct ProofEvent {
 pub struct RecipientProof {
     /// The recipient.
     pub recipient: String,
-    /// The digest of what was sealed to it.
+    /// The digest of the challenge that was sealed to it.
     pub challenge: Digest,
-    /// The digest of what came out.
+    /// The digest of what its key decrypted.
     pub answer: Digest,
 }
 
@@ -104,11 +104,11 @@ pub struct RecipientProof {
 pub struct RestoreEvent {
     /// The snapshot that was restored.
     pub snapshot: Digest,
-    /// The instance that it went into.
+    /// The target instance.
     pub target: String,
-    /// Number of items that were written or found as they should be.
+    /// Number of items that were written or were already as they should be.
     pub restored: u64,
-    /// Number of items that were not.
+    /// Number of items that failed.
     pub failed: u64,
     /// Start time.
     pub from: Timestamp,
@@ -123,7 +123,7 @@ pub struct DrillEvent {
     pub snapshot: Digest,
     /// The kind of target: `embedded` or `scratch`.
     pub target: String,
-    /// True if everything came back.
+    /// True if everything was restored.
     pub passed: bool,
     /// Start time.
     pub from: Timestamp,
@@ -131,9 +131,9 @@ pub struct DrillEvent {
     pub to: Timestamp,
     /// Duration of each phase.
     pub phases: Vec<DrillPhase>,
-    /// Names of what was restored.
+    /// Numbers of things restored, by name.
     pub counts: BTreeMap<String, u64>,
-    /// The second reader that compared.
+    /// The independent second reader that compared the result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compared_by: Option<String>,
 }
@@ -141,9 +141,9 @@ pub struct DrillEvent {
 /// One phase of a drill.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DrillPhase {
-    /// Description of the work.
+    /// Name of the phase.
     pub name: String,
-    /// Duration.
+    /// Duration in milliseconds.
     pub millis: u64,
 }
 
@@ -152,30 +152,30 @@ pub struct DrillPhase {
 pub struct ForgetEvent {
     /// The snapshots.
     pub snapshots: Vec<Digest>,
-    /// By which rule, for people.
+    /// The retention rule, for people.
     pub rule: String,
 }
 
-/// The body of an entry that names snapshots, and why.
+/// The body of an entry that names snapshots and a reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnapshotsEvent {
     /// The snapshots.
     pub snapshots: Vec<Digest>,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
-/// The body of a sweep entry. It is written before the first object is deleted: from then on these snapshots are gone
-/// for good, whether or not the sweep completes.
+/// The body of a sweep entry. It is written before the first object is deleted. From then on these snapshots are
+/// irrecoverable, whether or not the sweep completes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SweepEvent {
-    /// The snapshots that are gone.
+    /// The swept snapshots.
     pub snapshots: Vec<Digest>,
-    /// Number of objects that are to be deleted.
+    /// Number of objects to delete.
     pub objects: u64,
-    /// Their size together, in bytes.
+    /// Their total size in bytes.
     pub bytes: u64,
-    /// Only what the store dated before this moment is deleted.
+    /// Only objects that the store dates before this time are deleted.
     pub before: Timestamp,
 }
 
@@ -184,11 +184,11 @@ pub struct SweepEvent {
 pub struct ExpectEvent {
     /// `rotate`, `delete` or `move`.
     pub change: String,
-    /// From when.
+    /// Start of the period.
     pub from: Timestamp,
-    /// Until when.
+    /// End of the period.
     pub to: Timestamp,
-    /// The share of items in percent.
+    /// The share of items, in percent.
     pub share: u64,
     /// Selectors and reason, sealed to the catalogue recipients, in Base64.
     pub sealed: String,
@@ -199,14 +199,14 @@ pub struct ExpectEvent {
 pub struct AcknowledgeEvent {
     /// The snapshot.
     pub snapshot: Digest,
-    /// Until when.
+    /// End of the acknowledgement.
     pub until: Timestamp,
     /// The reason, sealed to the catalogue recipients, in Base64.
     pub sealed: String,
 }
 
 impl EntryEvent {
-    /// The kind, as entries spell it.
+    /// Returns the kind, as spelled in entries.
     #[must_use]
     pub fn kind(&self) -> &str {
         match self {
@@ -232,7 +232,7 @@ impl EntryEvent {
         !matches!(self, Self::Unknown { .. })
     }
 
-    /// The snapshot, if it is one.
+    /// Returns the snapshot, if it is one.
     #[must_use]
     pub fn snapshot(&self) -> Option<&SnapshotEvent> {
         match self {
@@ -241,7 +241,7 @@ impl EntryEvent {
         }
     }
 
-    /// The snapshots that an entry about snapshots names.
+    /// Returns the snapshots that an entry about snapshots names.
     #[must_use]
     pub fn named_snapshots(&self) -> &[Digest] {
         match self {
@@ -254,7 +254,7 @@ impl EntryEvent {
         }
     }
 
-    /// Subjects of the statement, exactly and in this order.
+    /// Returns the subjects of the statement, exactly and in this order.
     #[must_use]
     pub fn subjects(&self, repository: RepositoryId) -> Vec<Subject> {
         match self {
@@ -278,7 +278,7 @@ impl EntryEvent {
         }
     }
 
-    /// The body to write; `None` for a kind that is not known.
+    /// Returns the body to write; `None` for an unknown kind.
     pub(super) fn body(&self) -> Result<Option<Value>, FormatError> {
         self.check()?;
         let body = match self {
@@ -318,7 +318,7 @@ impl EntryEvent {
         Ok(event)
     }
 
-    /// Bounds that the types do not show.
+    /// Checks bounds that the types do not express.
     fn check(&self) -> Result<(), FormatError> {
         if let Self::Snapshot(event) = self
             && !(event.reuses.is_sorted_by(|one, next| one < next) && event.hidden.is_sorted_by(|one, next| one < next))
@@ -326,7 +326,7 @@ impl EntryEvent {
             return Err(FormatError::malformed(WHAT, "its `reuses` or `hidden` are not sorted, or repeat something"));
         }
         let named = self.named_snapshots();
-        // A sweep may delete only what no snapshot ever named.
+        // A sweep may delete only objects that no snapshot ever named, so its list of snapshots may be empty.
         let must_name = matches!(self.kind(), "forget" | "undo" | "hold" | "release");
         let mut sorted = named.to_vec();
         sorted.sort_unstable();

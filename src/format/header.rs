@@ -1,11 +1,11 @@
-//! The first line of packs, catalogue parts and lists: its kind and where it belongs.
+//! The first line of packs, catalogue parts and lists: kind, repository and source.
 
 use serde::{Deserialize, Serialize};
 
 use super::version::FormatVersion;
 use super::{FormatError, RepositoryId, SourceName};
 
-/// The first line of everything sealed.
+/// The first line of every sealed object.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Header {
     pub(super) format: FormatVersion,
@@ -26,8 +26,7 @@ impl Header {
         Self { format: FormatVersion::CURRENT, kind: kind.to_owned(), repository, source: source.clone() }
     }
 
-    /// Reads the first line of a `kind` and checks that it belongs to this repository and, where that is known, to its
-    /// source.
+    /// Reads the first line of a `kind`. Checks that it belongs to this repository and to its source, if that is known.
     pub(super) fn read(
         line: &[u8],
         kind: &'static str,
@@ -50,7 +49,7 @@ impl Header {
     }
 }
 
-/// Checks format and kind of a first line.
+/// Checks the format and kind of a first line.
 pub(super) fn check_kind(line: &[u8], kind: &'static str) -> Result<(), FormatError> {
     let first: FormatAndKind = serde_json::from_slice(line).map_err(|error| FormatError::json(kind, &error))?;
     first.format.check(kind)?;

@@ -1,11 +1,12 @@
-//! JSON strings that hold secrets: read without leaving copies behind.
+//! JSON strings that contain secrets: read without leaving copies in memory.
 
 use zeroize::Zeroizing;
 
-/// The text of a JSON string literal, quotes included in `raw`; `None` when an escape is broken.
+/// Returns the text of a JSON string literal (`raw` includes the quotes); `None` if an escape is broken.
 ///
 /// A general reader collects an escaped string in a buffer that grows and is not wiped. The text is never longer than
-/// its literal, so this one takes all the room at once.
+/// its
+/// literal, so this one allocates all the room at once.
 pub(super) fn unescape(raw: &str) -> Option<Zeroizing<String>> {
     let mut rest = raw.strip_prefix('"')?.strip_suffix('"')?;
     let mut text = Zeroizing::new(String::with_capacity(rest.len()));
@@ -33,7 +34,7 @@ pub(super) fn unescape(raw: &str) -> Option<Zeroizing<String>> {
     Some(text)
 }
 
-/// Reads the four digits of `\u`, and the second half when they are the first of a surrogate pair.
+/// Reads the four digits of `\u`, and the second half if they are the first half of a surrogate pair.
 fn unicode(text: &str) -> Option<(char, &str)> {
     let (high, rest) = four_digits(text)?;
     if !(0xD800..0xDC00).contains(&high) {

@@ -1,4 +1,4 @@
-//! Entries of a later version of the format: what can be said of one without understanding it.
+//! Entries of a later version of the format: what an older version can read of them.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -13,14 +13,14 @@ use super::{FormatError, RepositoryId};
 const ENTRY_TYPES: &str = "urn:keyhaven:entry:";
 
 /// An entry that only a later version of the format can read. Every version keeps the envelope, the two types, `format`
-/// and `repository`, so that an older reader can tell whose word it does not understand.
+/// and `repository`, so that an older reader can identify the signer of an entry that it does not understand.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Later {
-    /// The envelope; no signature was checked.
+    /// The envelope; its signatures are not checked.
     pub envelope: Envelope,
-    /// The repository that it says it belongs to.
+    /// The repository named in the entry.
     pub repository: RepositoryId,
-    /// Why it cannot be read.
+    /// Reason why this version cannot read it.
     pub why: FormatError,
 }
 
@@ -43,7 +43,7 @@ struct Predicate<'a> {
 }
 
 impl Later {
-    /// Reads what can be read; `None` for what this version can read, and for what is no entry in any version.
+    /// Reads the common members. `None` for an entry that this version can read, and for bytes that no version reads.
     #[must_use]
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let envelope = Envelope::decode(bytes, Holds::Entry).ok()?;

@@ -1,4 +1,4 @@
-//! Lines out of a stream of secrets.
+//! Reads lines from a stream of secrets.
 
 use std::io::{self, Read};
 
@@ -7,17 +7,17 @@ use zeroize::Zeroizing;
 use super::FormatError;
 use crate::crypto::CryptoError;
 
-/// Initial size of the buffer; most lines fit.
+/// Initial size of the buffer, in bytes; most lines fit.
 const START: usize = 64 * 1024;
 
-/// Reads lines one by one. The buffer is wiped, also where it has grown; its bound is that of the reader below.
+/// Reads lines one by one. The buffer is wiped, also when it has grown. The underlying reader bounds its size.
 pub(super) struct Lines<R> {
     what: &'static str,
     reader: R,
     buffer: Zeroizing<Vec<u8>>,
-    /// Bytes of the buffer that were given out already.
+    /// Number of bytes of the buffer that were already returned.
     start: usize,
-    /// Bytes of the buffer that hold something.
+    /// Number of bytes of the buffer that are filled.
     end: usize,
     number: u64,
 }
@@ -27,12 +27,12 @@ impl<R: Read> Lines<R> {
         Self { what, reader, buffer: Zeroizing::new(vec![0; START]), start: 0, end: 0, number: 0 }
     }
 
-    /// The number of the line given out last, from 1.
+    /// Returns the number of the last line returned, from 1.
     pub(super) fn number(&self) -> u64 {
         self.number
     }
 
-    /// The next line without its line feed; `None` at the clean end.
+    /// Returns the next line without its line feed; `None` at the clean end.
     pub(super) fn next_line(&mut self) -> Result<Option<&[u8]>, FormatError> {
         let mut looked_at = 0;
         loop {
@@ -54,7 +54,7 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    /// Reads more behind what is held; makes room first.
+    /// Reads more bytes after the buffered ones; makes room first.
     fn fill(&mut self) -> Result<usize, FormatError> {
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
@@ -62,7 +62,7 @@ impl<R: Read> Lines<R> {
             self.start = 0;
         }
         if self.end == self.buffer.len() {
-            // A new buffer instead of a grown one: dropping the old one wipes it.
+            // A new buffer instead of a grown one, because dropping the old one wipes it.
             let mut larger = Zeroizing::new(vec![0; self.buffer.len() * 2]);
             for (to, from) in larger.iter_mut().zip(self.buffer.iter()) {
                 *to = *from;
@@ -96,7 +96,7 @@ mod tests {
 
     use super::*;
 
-    /// Gives at most `step` bytes a read.
+    /// A reader that returns at most this many bytes per read.
     struct Slow<'a>(&'a [u8], usize);
 
     impl Read for Slow<'_> {

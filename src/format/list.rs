@@ -1,9 +1,8 @@
-//! Pack lists: the packs that a snapshot needs. Clear text, so that an auditor without keys can check that they are
-//! there.
+//! Pack lists: the packs that a snapshot needs. Plain text, so that an auditor without keys can check that they exist.
 //!
-//! A list has a nonce, so that no two runs ever write the same one: packs and parts are sealed with fresh keys and have
-//! names of their own, but two lists of the same packs would be one object. A sweep could then delete the list of a
-//! forgotten snapshot at the moment at which another run counts on having written it.
+//! A list has a nonce, so that no two runs write the same list. Packs and parts are sealed with fresh keys and have
+//! unique names, but two lists of the same packs would be one object. A sweep could then delete the list of a forgotten
+//! snapshot while another run relies on having written it.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +18,7 @@ use crate::crypto::random;
 use crate::model::{Digest, limits};
 
 const WHAT: &str = "list";
-/// Random bytes of a nonce.
+/// Number of random bytes in a nonce.
 const NONCE: usize = 16;
 
 /// A pack of a snapshot.
@@ -40,11 +39,11 @@ pub struct ListedPack {
 pub struct PackList {
     /// The packs; sorted by digest when read or written.
     pub packs: Vec<ListedPack>,
-    /// Nonce that distinguishes it from other lists of the same packs; empty in a list without one.
+    /// Distinguishes it from other lists of the same packs; empty in a list without a nonce.
     pub nonce: String,
 }
 
-/// The first line as it is written; the recipients are the table that the rows refer to.
+/// The first line as written; the recipients are the table that the rows refer to.
 #[derive(Serialize)]
 struct First<'a> {
     format: FormatVersion,
@@ -54,7 +53,7 @@ struct First<'a> {
     recipients: &'a [&'a str],
 }
 
-/// The members of a first line that are not checked elsewhere.
+/// Members of a first line that are not checked elsewhere.
 #[derive(Deserialize)]
 struct ListHead {
     #[serde(default, deserialize_with = "present")]
@@ -62,7 +61,7 @@ struct ListHead {
     recipients: Vec<String>,
 }
 
-/// One pack as it is written: recipients by their places in the table.
+/// One pack as written: recipients by their index in the table.
 #[derive(Serialize, Deserialize)]
 struct PackRow {
     pack: Digest,
@@ -73,20 +72,22 @@ struct PackRow {
 }
 
 impl PackList {
-    /// A new list, with a nonce of its own.
+    /// Creates a list with a new nonce.
     ///
     /// # Errors
-    /// When the operating system gives no random bytes for the nonce.
+    /// When the operating system returns no random bytes for the nonce.
     pub fn new(packs: Vec<ListedPack>) -> Result<Self, FormatError> {
         let nonce = random::bytes::<NONCE>().map_err(|source| FormatError::Crypto { what: WHAT, source })?;
         Ok(Self { packs, nonce: BASE64.encode(nonce.as_slice()) })
     }
 
-    /// The bytes to store: the first line, then one line a pack, sorted by digest. The same packs and nonce give the
-    /// same bytes.
+    /// Returns the bytes to store: the first line, then one line per pack, sorted by digest. The same packs and nonce
+    /// give
+    /// the same bytes.
     ///
     /// # Errors
-    /// [`FormatError::Order`] when a pack is listed twice, [`FormatError::TooLarge`] over 4 MiB or 4,096 packs.
+    /// [`FormatError::Order`] if a pack is listed twice, [`FormatError::TooLarge`] over 4 MiB,
+    /// [`FormatError::Malformed`] over 4,096 packs.
     pub fn encode(&self) -> Result<Bytes, FormatError> {
         let mut packs: Vec<&ListedPack> = self.packs.iter().collect();
         packs.sort_by_key(|listed| listed.pack);
@@ -115,8 +116,8 @@ impl PackList {
     /// Reads a list. The caller checks its digest.
     ///
     /// # Errors
-    /// When it is no list, of another major version, too large, a pack is repeated or out of order, or a row names a
-    /// recipient that the first line lacks.
+    /// When it is not a list, is of another major version, is too large, repeats a pack or has one out of order, or a
+    /// row names a recipient that the first line lacks.
     pub fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
         check_size(bytes.len())?;
         let body =
@@ -138,7 +139,7 @@ impl PackList {
         Ok(Self { packs, nonce: table.nonce.unwrap_or_default() })
     }
 
-    /// The digest that it is stored under.
+    /// Returns the digest that it is stored under.
     ///
     /// # Errors
     /// As [`PackList::encode`].
@@ -148,7 +149,7 @@ impl PackList {
 }
 
 impl PackRow {
-    /// The pack with its recipients out of the table.
+    /// Returns the pack with its recipients from the table.
     fn listed(self, table: &[String]) -> Result<ListedPack, FormatError> {
         check_rising(&self.recipients)?;
         let bad = || FormatError::malformed(WHAT, format!("{} names a recipient that the first line lacks", self.pack));
@@ -181,7 +182,7 @@ fn check_count(packs: usize) -> Result<(), FormatError> {
     Ok(())
 }
 
-/// Checks that each comes after the one before it, so that nothing repeats.
+/// Checks that each element is greater than the one before it, so that none repeats.
 fn check_rising<T: Ord + ToString>(all: impl IntoIterator<Item = T>) -> Result<(), FormatError> {
     let mut last: Option<T> = None;
     for next in all {
@@ -237,7 +238,7 @@ mod tests {
             since,
             ..listed(name)
         };
-        // By digest: `b` comes before `a`.
+        // Sorted by digest: `b` comes before `a`.
         let one = list(vec![with("a", &["age1x", "age1z"], Some(since)), with("b", &["age1y", "age1z"], None)]);
         let bytes = one.encode().unwrap();
         let lines: Vec<&str> = std::str::from_utf8(&bytes).unwrap().lines().collect();

@@ -1,7 +1,7 @@
 //! The stored format, to the byte: names, packs, catalogues, lists, entries (`docs/format.md`).
 //!
-//! Pure: works on bytes, knows no store, no clock and no file. Every type here is written by one function and read by
-//! one function; readers refuse what they cannot be sure of and say why.
+//! Pure: works on bytes and uses no store, clock or file. Each type has one writer and one reader. Readers refuse
+//! ambiguous input and report the reason.
 
 pub mod canonical;
 pub mod catalogue;
@@ -42,7 +42,7 @@ pub use snapshot::SnapshotEvent;
 use crate::model::Digest;
 use crate::model::digest::DigestError;
 
-/// The name of a repository: the digest of version 1 of its trust policy, from which everything else is trusted.
+/// The id of a repository: the digest of version 1 of its trust policy, which is the root of trust.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RepositoryId(pub Digest);
@@ -67,20 +67,20 @@ impl fmt::Debug for RepositoryId {
     }
 }
 
-/// The instance that a repository belongs to. Two are the same when provider and instance are; a region is for people.
+/// The instance that a repository belongs to. Provider and instance identify it; the region is only informative.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SourceName {
-    /// The provider's own name for the instance.
+    /// The provider's own name of the instance.
     pub instance: String,
     /// The provider.
     pub provider: String,
-    /// The region it runs in, where the provider has regions.
+    /// The region of the instance, if the provider has regions.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub region: Option<String>,
 }
 
 impl SourceName {
-    /// Returns true if both name one instance.
+    /// Returns true if both name the same instance.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         self.provider == other.provider && self.instance == other.instance
@@ -93,7 +93,7 @@ impl fmt::Display for SourceName {
     }
 }
 
-/// Reads an optional member that is there: it is never `null`.
+/// Reads an optional member that is present; it must not be `null`.
 fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }

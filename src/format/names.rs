@@ -3,7 +3,7 @@
 use super::{EntryRef, PolicyRef};
 use crate::model::Digest;
 
-/// Says which repository this is, for people and tools; decides nothing.
+/// Identifies the repository for people and tools. No decision depends on it.
 pub const KEYHAVEN_JSON: &str = "keyhaven.json";
 /// Instructions to recover everything without this program.
 pub const RECOVER_MD: &str = "RECOVER.md";
@@ -11,11 +11,11 @@ pub const RECOVER_MD: &str = "RECOVER.md";
 pub const TRUST: &str = "trust";
 /// The directory of all entries.
 pub const LEDGER: &str = "ledger";
-/// The folder of all packs.
+/// The directory of all packs.
 pub const PACKS: &str = "packs";
-/// The folder of all catalogue parts.
+/// The directory of all catalogue parts.
 pub const CATALOGUES: &str = "catalogues";
-/// The folder of all pack lists.
+/// The directory of all pack lists.
 pub const LISTS: &str = "lists";
 /// The directory of signed statements that are not entries.
 pub const EVIDENCE: &str = "evidence";
@@ -26,48 +26,48 @@ pub const JOURNALS: &str = "journals";
 
 /// The highest sequence that a name can hold.
 pub const SEQUENCE_LIMIT: u64 = 999_999_999_999;
-/// Digits of a sequence in names and references.
+/// Number of digits of a sequence in names and references.
 pub(super) const SEQUENCE_DIGITS: usize = 12;
 /// The highest number of a policy version that a name can hold.
 pub const VERSION_LIMIT: u64 = 999_999;
-/// Digits of the number of a policy version in names and references.
+/// Number of digits of a policy version number in names and references.
 pub(super) const VERSION_DIGITS: usize = 6;
-/// Entries of one directory.
+/// Number of entries in one directory.
 pub const ENTRIES_PER_DIRECTORY: u64 = 1_000;
 
 const SEALED: &str = ".jsonl.zst.age";
 
-/// The name of a pack.
+/// Returns the name of a pack.
 #[must_use]
 pub fn pack(digest: &Digest) -> String {
     format!("{PACKS}/{digest}{SEALED}")
 }
 
-/// The name of a catalogue part.
+/// Returns the name of a catalogue part.
 #[must_use]
 pub fn catalogue(digest: &Digest) -> String {
     format!("{CATALOGUES}/{digest}{SEALED}")
 }
 
-/// The name of a pack list.
+/// Returns the name of a pack list.
 #[must_use]
 pub fn list(digest: &Digest) -> String {
     format!("{LISTS}/{digest}.jsonl")
 }
 
-/// The name of a signed statement that is not an entry.
+/// Returns the name of a signed statement that is not an entry.
 #[must_use]
 pub fn evidence(digest: &Digest) -> String {
     format!("{EVIDENCE}/{digest}.json")
 }
 
-/// The name of an entry.
+/// Returns the name of an entry.
 #[must_use]
 pub fn entry(entry: &EntryRef) -> String {
     format!("{}/{entry}.json", entry_directory(entry.sequence))
 }
 
-/// The directory of the entries around a sequence, without a slash at its end.
+/// Returns the directory of the entries around a sequence, without a trailing slash.
 #[must_use]
 pub fn entry_directory(sequence: u64) -> String {
     format!("{LEDGER}/{:09}", sequence / ENTRIES_PER_DIRECTORY)
@@ -81,38 +81,38 @@ pub fn is_entry_directory(name: &str) -> bool {
     number <= SEQUENCE_LIMIT / ENTRIES_PER_DIRECTORY && entry_directory(number * ENTRIES_PER_DIRECTORY) == name
 }
 
-/// The entry that is meant, when this is exactly the name of one.
+/// Returns the entry, if this is exactly the name of one.
 #[must_use]
 pub fn parse_entry(name: &str) -> Option<EntryRef> {
     let found = name.rsplit('/').next()?.strip_suffix(".json")?.parse().ok()?;
     (entry(&found) == name).then_some(found)
 }
 
-/// The name of a version of the trust policy.
+/// Returns the name of a version of the trust policy.
 #[must_use]
 pub fn policy(policy: &PolicyRef) -> String {
     format!("{TRUST}/{policy}.json")
 }
 
-/// The version that is meant, when this is exactly the name of one.
+/// Returns the policy version, if this is exactly the name of one.
 #[must_use]
 pub fn parse_policy(name: &str) -> Option<PolicyRef> {
     name.strip_prefix(TRUST)?.strip_prefix('/')?.strip_suffix(".json")?.parse().ok()
 }
 
-/// The digest of a pack, when this is exactly the name of one.
+/// Returns the digest of a pack, if this is exactly the name of one.
 #[must_use]
 pub fn parse_pack(name: &str) -> Option<Digest> {
     parse(name, PACKS, SEALED)
 }
 
-/// The digest of a catalogue part, when this is exactly the name of one.
+/// Returns the digest of a catalogue part, if this is exactly the name of one.
 #[must_use]
 pub fn parse_catalogue(name: &str) -> Option<Digest> {
     parse(name, CATALOGUES, SEALED)
 }
 
-/// The digest of a pack list, when this is exactly the name of one.
+/// Returns the digest of a pack list, if this is exactly the name of one.
 #[must_use]
 pub fn parse_list(name: &str) -> Option<Digest> {
     parse(name, LISTS, ".jsonl")

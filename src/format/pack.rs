@@ -19,7 +19,7 @@ use crate::model::{Digest, ItemKey, Payload, Slot, limits};
 
 const WHAT: &str = "pack";
 
-/// The member of a pack's first line that other first lines lack: the key of its MACs.
+/// The member that only a pack's first line has: the key of its MACs.
 #[derive(Deserialize)]
 struct MacKeyOfHeader<'a> {
     mac_key: &'a str,
@@ -34,7 +34,7 @@ struct StoredLine<'a> {
     payload: &'a RawValue,
 }
 
-/// Puts a pack together in memory, every byte in buffers that are wiped.
+/// Builds a pack in memory. All bytes are in buffers that are wiped.
 #[derive(Debug)]
 pub struct PackBuilder {
     buffer: SecretBuffer,
@@ -43,10 +43,10 @@ pub struct PackBuilder {
 }
 
 impl PackBuilder {
-    /// Begins a pack of a repository with payloads of this source.
+    /// Starts a pack of a repository, for payloads of this source.
     ///
     /// # Errors
-    /// When the operating system gives no random bytes for the key of its MACs.
+    /// When the operating system returns no random bytes for the key of its MACs.
     pub fn new(repository: RepositoryId, source: &SourceName) -> Result<Self, FormatError> {
         let mac_key = MacKey::generate().map_err(crypto)?;
         let mut builder = Self { buffer: SecretBuffer::new(), mac_key, seen: HashSet::new() };
@@ -62,9 +62,9 @@ impl PackBuilder {
     /// Adds the payload of one version of one item.
     ///
     /// # Errors
-    /// [`FormatError::Order`] when this pack holds that version already: begin another pack for it.
-    /// [`FormatError::TooLarge`] when it would make the pack larger than any reader accepts. Either leaves the pack as
-    /// it was.
+    /// [`FormatError::Order`] if this pack already contains that version: start another pack for it.
+    /// [`FormatError::TooLarge`] if the pack would become larger than any reader accepts. Either leaves the pack
+    /// unchanged.
     pub fn push(&mut self, key: &ItemKey, version: &Slot, payload: &Payload) -> Result<(), FormatError> {
         if !self.seen.insert(place(key, version)) {
             return Err(FormatError::Order { what: WHAT, key: format!("{key}, version {}", version.as_str()) });
@@ -81,38 +81,39 @@ impl PackBuilder {
         Ok(())
     }
 
-    /// Returns true if it holds that version already.
+    /// Returns true if the pack already contains that version.
     #[must_use]
     pub fn contains(&self, key: &ItemKey, version: &Slot) -> bool {
         self.seen.contains(&place(key, version))
     }
 
-    /// Its plain size so far, in bytes.
+    /// Returns the plain size so far, in bytes.
     #[must_use]
     pub fn plain_len(&self) -> usize {
         self.buffer.len()
     }
 
-    /// Returns true if a writer should seal it and begin another: 32 MiB are reached.
+    /// Returns true if a writer should seal the pack and start another: it has reached 32 MiB.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.buffer.len() >= limits::PACK_PLAIN_WRITE
     }
 
-    /// Number of payloads that it holds.
+    /// Returns the number of payloads in the pack.
     #[must_use]
     pub fn len(&self) -> usize {
         self.seen.len()
     }
 
-    /// Returns true if it holds no payload.
+    /// Returns true if the pack has no payload.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.seen.is_empty()
     }
 
-    /// Seals it: zstd at `level` (1 to 19), padding, age. Holds the CPU: call it on a blocking thread, packs side by
-    /// side.
+    /// Seals the pack: zstd at `level` (1 to 19), padding, age. Blocks the CPU: call it on blocking threads, several
+    /// packs
+    /// in parallel.
     ///
     /// # Errors
     /// When sealing fails ([`crate::crypto::seal::seal`]).
@@ -130,7 +131,7 @@ impl PackBuilder {
             (",\"payload\":", text),
         ] {
             write(&mut self.buffer, before.as_bytes())?;
-            // Written piece by piece into the buffer; no escaped copy of the text is ever made elsewhere.
+            // Written piece by piece into the buffer, so that no escaped copy of the text exists elsewhere.
             serde_json::to_writer(&mut self.buffer, value).map_err(|error| FormatError::json(WHAT, &error))?;
         }
         write(&mut self.buffer, b"}\n")
@@ -141,7 +142,7 @@ fn write(buffer: &mut SecretBuffer, bytes: &[u8]) -> Result<(), FormatError> {
     buffer.write_all(bytes).map_err(|error| FormatError::malformed(WHAT, error.to_string()))
 }
 
-/// One payload out of a pack, its MAC checked.
+/// One payload of a pack; its MAC has been checked.
 #[derive(Debug, Clone)]
 pub struct PackLine {
     /// The item.
@@ -191,7 +192,7 @@ impl SealedLines for PackLines {
     }
 }
 
-/// Short form of key and version by which a line is remembered.
+/// Returns the digest of key and version that identifies a line.
 fn place(key: &ItemKey, version: &Slot) -> Digest {
     sha256(format!("{key}\n{}", version.as_str()).as_bytes())
 }
@@ -250,7 +251,7 @@ mod tests {
             .collect()
     }
 
-    /// The plain lines of a pack with these payloads, changed, and sealed again as a broken writer might.
+    /// Returns the plain lines of a pack with these payloads, changed and sealed again as a broken writer might do.
     fn resealed(change: impl Fn(String) -> String) -> Result<Vec<(String, String, String)>, FormatError> {
         let (identities, recipients) = keys();
         let mut pack = builder();

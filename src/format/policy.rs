@@ -1,4 +1,4 @@
-//! The trust policy: who may sign what, and for whom packs are sealed.
+//! The trust policy: who may sign which entries, and to whom packs are sealed.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::crypto::digest::sha256;
 use crate::model::{Digest, Timestamp};
 
 const WHAT: &str = "trust policy";
-/// Custodians that a policy may name.
+/// Maximum number of custodians in a policy.
 pub const CUSTODIANS: usize = 16;
 
 /// The members of a policy that this version knows.
@@ -39,20 +39,20 @@ const MEMBERS: [&str; 18] = [
     "version",
 ];
 
-/// A version of the trust policy (`docs/format.md`, *Trust policy*). That it can be read says nothing about whether it
-/// fits.
+/// A version of the trust policy (`docs/format.md`, *Trust policy*). That it was read does not mean that it fits the
+/// other versions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
     /// The version of the format that it was written in.
     pub format: FormatVersion,
     /// Its number, from 1.
     pub version: u64,
-    /// The repository; `None` in version 1, whose digest is the id.
+    /// The repository; `None` in version 1, whose digest is the repository's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repository: Option<RepositoryId>,
     /// The instance that the repository belongs to.
     pub source: SourceName,
-    /// All versions before it; sorted.
+    /// All earlier versions; sorted.
     pub previous: Vec<PolicyRef>,
     /// Signers of policy versions; sorted by key.
     pub custodians: Vec<Custodian>,
@@ -64,7 +64,7 @@ pub struct Policy {
     pub recovery_recipients: Vec<PolicyRecipient>,
     /// Further recipients of catalogues; sorted by recipient.
     pub catalogue_recipients: Vec<PolicyRecipient>,
-    /// Times that deletions keep to, and the recovery instructions.
+    /// Time limits for deletions, and the recovery instructions.
     pub settings: PolicySettings,
     /// Losses that the custodians accept.
     pub lost: AcceptedLosses,
@@ -72,14 +72,14 @@ pub struct Policy {
     pub accepted: Vec<Digest>,
     /// Snapshots that no sweep may delete; sorted.
     pub held: Vec<Digest>,
-    /// Why, for people.
+    /// The reason for this version, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Time of the proposal.
     pub time: Timestamp,
     /// The tool that wrote it, with its version.
     pub tool: String,
-    /// Members that a reader must know.
+    /// Members that a reader must understand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub critical: Option<Vec<String>>,
     /// Members of a later minor version, kept for the next version.
@@ -103,9 +103,9 @@ pub struct PolicyKey {
     pub name: String,
     /// The key.
     pub public_key: KeyInfo,
-    /// Its roles, as words; sorted. An unknown role may sign unknown kinds.
+    /// Its roles, as words; sorted. An unknown role may sign entries of unknown kinds.
     pub roles: Vec<String>,
-    /// The entries up to which what it signed counts; `None` while it has not ended.
+    /// The last entries of a key that has ended: what it signed up to these counts. `None` while it has not ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Vec<EntryRef>>,
 }
@@ -119,24 +119,24 @@ pub struct PolicyRecipient {
     pub recipient: String,
 }
 
-/// Settings that hold for every host.
+/// Settings for all hosts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicySettings {
     /// Grace period between forget and sweep, in seconds.
     pub grace_seconds: u64,
-    /// Longest duration of a run, in seconds; a longer one aborts.
+    /// Longest duration of a run, in seconds; a longer run aborts.
     pub longest_run_seconds: u64,
     /// The digest of `RECOVER.md`.
     pub recover_md: Digest,
 }
 
 impl PolicySettings {
-    /// Six hours.
+    /// Default: six hours.
     pub const LONGEST_RUN_SECONDS: u64 = 21_600;
-    /// Two days.
+    /// Default: two days.
     pub const GRACE_SECONDS: u64 = 172_800;
 
-    /// The defaults, with the digest of `RECOVER.md`.
+    /// Creates the default settings with the digest of `RECOVER.md`.
     #[must_use]
     pub const fn new(recover_md: Digest) -> Self {
         Self { grace_seconds: Self::GRACE_SECONDS, longest_run_seconds: Self::LONGEST_RUN_SECONDS, recover_md }
@@ -155,14 +155,13 @@ pub struct AcceptedLosses {
 }
 
 impl PolicyKey {
-    /// Whether it has a role, ended or not.
+    /// Returns true if it has a role, ended or not.
     #[must_use]
     pub fn has(&self, role: SigningRole) -> bool {
         self.roles.iter().any(|word| word == role.as_str())
     }
 
-    /// Returns true if it may sign entries of a kind while it has not ended. Any role will do for a kind that is not
-    /// known.
+    /// Returns true if it may sign entries of a kind while it has not ended. For an unknown kind, any role is enough.
     #[must_use]
     pub fn may_sign(&self, kind: &str) -> bool {
         super::role::rule(kind).is_none_or(|(role, _)| self.has(role))
@@ -170,7 +169,7 @@ impl PolicyKey {
 }
 
 impl Policy {
-    /// Version 1 without custodians, keys and recipients, which the caller fills in; threshold 1.
+    /// Creates version 1 without custodians, keys and recipients, which the caller adds; the threshold is 1.
     #[must_use]
     pub fn first(source: SourceName, recover_md: Digest, time: Timestamp, tool: &str) -> Self {
         Self {
@@ -196,7 +195,7 @@ impl Policy {
         }
     }
 
-    /// The next version, with the same content: `own` is the reference of this one.
+    /// Creates the next version with the same content; `own` is the reference of this one.
     #[must_use]
     pub fn next(&self, own: PolicyRef, repository: RepositoryId, time: Timestamp, tool: &str) -> Self {
         let mut previous = self.previous.clone();
@@ -214,7 +213,7 @@ impl Policy {
         }
     }
 
-    /// Its name in documents.
+    /// Returns its name in documents.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -222,16 +221,16 @@ impl Policy {
         Ok(PolicyRef { version: self.version, digest: sha256(&self.payload()?) })
     }
 
-    /// The payload that custodians sign. Lists are sorted here.
+    /// Returns the payload that custodians sign, with sorted lists.
     ///
     /// # Errors
-    /// When a member is outside what the format holds.
+    /// When a member is outside the bounds of the format.
     pub fn payload(&self) -> Result<Vec<u8>, FormatError> {
         let mut policy = self.clone();
         policy.sort();
         let subject = vec![Subject::recover_md(policy.settings.recover_md)];
         let payload = canonical::encode(WHAT, &Statement::new(POLICY_TYPE, subject, &policy))?;
-        // Read it as everybody else will: what cannot be read back is never signed.
+        // Read it like every reader: a policy that cannot be read back is never signed.
         Self::read(&payload)?;
         Ok(payload)
     }
@@ -239,8 +238,8 @@ impl Policy {
     /// Reads the payload of an envelope, which is canonical.
     ///
     /// # Errors
-    /// [`FormatError::Version`] and [`FormatError::Critical`] for what this version is too old for,
-    /// [`FormatError::Malformed`] for everything else that is no policy.
+    /// [`FormatError::Version`] and [`FormatError::Critical`] for a policy that is too new for this version,
+    /// [`FormatError::Malformed`] for all other bytes that are not a policy.
     pub fn read(payload: &[u8]) -> Result<Self, FormatError> {
         let statement: Statement<Self> = canonical::read(WHAT, payload)?;
         statement.check_type(WHAT, POLICY_TYPE)?;
@@ -254,7 +253,7 @@ impl Policy {
         Ok(policy)
     }
 
-    /// Reads a stored policy: its reference, itself, and the envelope with its signatures, which are not checked.
+    /// Reads a stored policy. Returns its reference, the policy, and the envelope, whose signatures are not checked.
     ///
     /// # Errors
     /// As [`Envelope::decode`] and [`Policy::read`].
@@ -264,27 +263,28 @@ impl Policy {
         Ok((PolicyRef { version: policy.version, digest: envelope.digest() }, policy, envelope))
     }
 
-    /// Returns true if it names an earlier version. Of a policy that was read, whose lists are sorted.
+    /// Returns true if it names this earlier version. Only for a policy that was read, whose lists are sorted.
     #[must_use]
     pub fn names(&self, version: &PolicyRef) -> bool {
         self.previous.binary_search(version).is_ok()
     }
 
-    /// The key with this fingerprint, ended or not.
+    /// Returns the key with this fingerprint, ended or not.
     #[must_use]
     pub fn key(&self, fingerprint: &Digest) -> Option<&PolicyKey> {
         self.keys.iter().find(|key| key.public_key.fingerprint() == *fingerprint)
     }
 
-    /// The digest by which a snapshot says whom its packs are sealed to: SHA-256 over each recovery recipient and a
-    /// line feed, in order.
+    /// Returns the digest with which a snapshot identifies the recipients of its packs: SHA-256 over each recovery
+    /// recipient
+    /// and a line feed, in order.
     #[must_use]
     pub fn recipients_digest(&self) -> Digest {
         let text: String = self.recovery_recipients.iter().map(|one| format!("{}\n", one.recipient)).collect();
         sha256(text.as_bytes())
     }
 
-    /// Number of custodians that have signed an envelope, each counted once.
+    /// Returns the number of custodians that signed an envelope, each counted once.
     #[must_use]
     pub fn signatures(&self, envelope: &Envelope) -> u64 {
         let signed = self
@@ -294,13 +294,13 @@ impl Policy {
         signed.count() as u64
     }
 
-    /// Returns true if enough of its custodians have signed an envelope.
+    /// Returns true if enough of its custodians signed an envelope.
     #[must_use]
     pub fn is_met_by(&self, envelope: &Envelope) -> bool {
         self.signatures(envelope) >= self.threshold
     }
 
-    /// Sorts every list, as the format wants them.
+    /// Sorts every list, as the format requires.
     pub fn sort(&mut self) {
         self.previous.sort_unstable();
         self.custodians.sort_by(|a, b| a.public_key.cmp(&b.public_key));
@@ -355,7 +355,7 @@ impl Policy {
     }
 }
 
-/// Returns true if a list is sorted and nothing in it repeats.
+/// Returns true if a list is sorted without duplicates.
 fn rising<T: PartialOrd>(list: impl IntoIterator<Item = T>) -> bool {
     list.into_iter().is_sorted_by(|a, b| a < b)
 }

@@ -1,4 +1,4 @@
-//! References: how documents name entries and versions of the trust policy.
+//! References to entries and to versions of the trust policy in documents.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::names;
 use crate::model::Digest;
 
-/// Names an entry: its sequence and the digest of its payload. Written `000000042017-<digest>`, ordered as that text.
+/// Reference to an entry: its sequence and the digest of its payload. Written `000000042017-<digest>`, ordered as that
+/// text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntryRef {
     /// The sequence, from 1 to 999,999,999,999.
@@ -17,8 +18,8 @@ pub struct EntryRef {
     pub digest: Digest,
 }
 
-/// Names a version of the trust policy: its number and the digest of its payload. Written `000002-<digest>`, ordered as
-/// that text.
+/// Reference to a version of the trust policy: its number and the digest of its payload. Written `000002-<digest>`,
+/// ordered as that text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PolicyRef {
     /// The number, from 1 to 999,999.
@@ -27,19 +28,20 @@ pub struct PolicyRef {
     pub digest: Digest,
 }
 
-/// The text is no reference.
+/// The text is not a reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReferenceError {
-    /// It names no entry.
+    /// The text is not a reference to an entry.
     #[error("a reference to an entry is 12 digits, a hyphen and 64 lower-case hexadecimal digits")]
     Entry,
-    /// It names no version of the policy.
+    /// The text is not a reference to a policy version.
     #[error("a reference to a policy is 6 digits, a hyphen and 64 lower-case hexadecimal digits")]
     Policy,
 }
 
-/// Number and digest, when this is exactly `digits` digits, a hyphen and a digest, and the number is from 1 on.
+/// Returns number and digest, if the text is exactly `digits` digits, a hyphen and a digest, and the number is
+/// positive.
 fn parse(text: &str, digits: usize) -> Option<(u64, Digest)> {
     let (number, digest) = text.split_once('-')?;
     let exact = number.len() == digits && number.bytes().all(|byte| byte.is_ascii_digit());

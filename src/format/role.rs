@@ -1,4 +1,4 @@
-//! Which role may sign which kind of entry, and what an entry may change: the only such table.
+//! The only table of which role may sign which kind of entry, and of each kind's effect.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,25 +9,25 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SigningRole {
-    /// Backs up.
+    /// Makes backups.
     Collector,
-    /// Announces changes and acknowledges alarms.
+    /// Announces changes and acknowledges alerts.
     Operator,
-    /// Forgets and deletes.
+    /// Forgets and sweeps snapshots.
     Reaper,
     /// Restores.
     Restorer,
-    /// Checks.
+    /// Verifies.
     Verifier,
 }
 
-/// Whether an entry changes what is kept or trusted.
+/// Effect of an entry on what is kept or trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EntryEffect {
-    /// It records what happened.
+    /// Records an event.
     Record,
-    /// It changes what is kept. Deletions stop at one whose kind is not known.
+    /// Changes what is kept. A sweep stops at such an entry if its kind is unknown.
     State,
 }
 
@@ -35,7 +35,7 @@ impl SigningRole {
     /// Every role.
     pub const ALL: [Self; 5] = [Self::Collector, Self::Operator, Self::Reaper, Self::Restorer, Self::Verifier];
 
-    /// The word used in policies and output.
+    /// Returns the word used in policies and output.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -48,8 +48,8 @@ impl SigningRole {
     }
 }
 
-/// The role that may sign an entry of a kind, and the effect of such an entry. `None` for a kind that is not known: any
-/// role may sign it, and it says its effect itself.
+/// Returns the role that may sign an entry of a kind, and the effect of such an entry. `None` for an unknown kind: any
+/// role may sign it, and the entry itself states its effect.
 #[must_use]
 pub fn rule(kind: &str) -> Option<(SigningRole, EntryEffect)> {
     Some(match kind {
@@ -62,7 +62,7 @@ pub fn rule(kind: &str) -> Option<(SigningRole, EntryEffect)> {
     })
 }
 
-/// The text is no role that this version knows.
+/// The text is not a role that this version knows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a role is collector, operator, reaper, restorer or verifier")]
 pub struct RoleError;

@@ -1,4 +1,4 @@
-//! Reading a sealed object of lines: a pack or a catalogue part.
+//! Reads a sealed object of lines: a pack or a catalogue part.
 
 use std::fmt;
 
@@ -9,29 +9,29 @@ use crate::crypto::Identities;
 use crate::crypto::open::{Opened, open};
 use crate::model::limits;
 
-/// Lines of one kind of object, and the state between them.
+/// Lines of one kind of object, and the state kept between them.
 pub trait SealedLines: Sized {
-    /// A line that was read.
+    /// A parsed line.
     type Line;
     /// The kind in the first line.
     const KIND: &'static str;
     /// Name of the object in errors.
     const OBJECT: &'static str;
 
-    /// Begins with the first line, whose header is checked.
+    /// Starts with the first line, whose header has been checked.
     ///
     /// # Errors
-    /// When it lacks a member that this kind has.
+    /// When it lacks a member that this kind requires.
     fn begin(first: &[u8]) -> Result<Self, FormatError>;
 
     /// Reads the line with this number.
     ///
     /// # Errors
-    /// When it is none of this kind, or must not come after the lines before.
+    /// When it is not a line of this kind, or must not follow the lines before it.
     fn read(&mut self, number: u64, line: &[u8]) -> Result<Self::Line, FormatError>;
 }
 
-/// Reads a sealed object line by line. Only when it has ended without an error was the whole of it as it was sealed.
+/// Reads a sealed object line by line. The content is authentic only after the reader has ended without an error.
 pub struct SealedReader<'a, L> {
     lines: Lines<Opened<'a>>,
     pub(super) state: L,
@@ -39,7 +39,7 @@ pub struct SealedReader<'a, L> {
 }
 
 impl<'a, L: SealedLines> SealedReader<'a, L> {
-    /// Opens an object of a repository and, where that is known, of its source.
+    /// Opens an object of a repository and, if known, of its source.
     ///
     /// # Errors
     /// When no identity opens it, it is damaged, or it is of another kind, repository or source.
@@ -68,7 +68,7 @@ impl<'a, L: SealedLines> SealedReader<'a, L> {
 impl<L: SealedLines> Iterator for SealedReader<'_, L> {
     type Item = Result<L::Line, FormatError>;
 
-    /// The next line; after an error, nothing more.
+    /// Returns the next line; `None` after an error.
     fn next(&mut self) -> Option<Self::Item> {
         if self.failed {
             return None;

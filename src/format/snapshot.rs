@@ -11,21 +11,21 @@ use crate::model::{Digest, Timestamp};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "consistency", rename_all = "snake_case")]
 pub enum Consistency {
-    /// Everything listed existed together at every moment between `from` and `to`.
+    /// All listed items existed together at every moment between `from` and `to`.
     PointInTime,
-    /// Each item is right on its own, at some moment between `from` and `to`.
+    /// Each item is consistent on its own, at some moment between `from` and `to`.
     PerItem {
-        /// Number of items that were still moving in the last round.
+        /// Number of items that still changed in the last round.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         moved: Option<u64>,
-        /// Why no moment was found, as a word.
+        /// Reason why no common moment was found, as a word.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         why: Option<String>,
     },
 }
 
 impl Consistency {
-    /// The word used in entries and output.
+    /// Returns the word used in entries and output.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
         match self {
@@ -34,7 +34,7 @@ impl Consistency {
         }
     }
 
-    /// Number of items that were still moving; 0 at a point in time.
+    /// Returns the number of items that still changed; 0 for a point in time.
     #[must_use]
     pub fn moved(&self) -> u64 {
         match self {
@@ -55,14 +55,14 @@ pub struct PartRef {
     pub items: u64,
 }
 
-/// Requests that a snapshot cost.
+/// Number of requests that a snapshot needed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestCounts {
-    /// Pages of lists.
+    /// Requests for pages of lists.
     pub listing: u64,
-    /// Reads of items.
+    /// Requests that read items.
     pub reading: u64,
-    /// Of all these, requests that were sent again after a failure.
+    /// Requests among all these that were sent again after a failure.
     pub retried: u64,
 }
 
@@ -78,7 +78,7 @@ pub struct ItemCounts {
     /// Items that the base did not have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new: Option<u64>,
-    /// Items whose revision differs from the base's.
+    /// Items whose revision differs from that in the base.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changed: Option<u64>,
     /// Items of the base that are gone.
@@ -90,10 +90,10 @@ pub struct ItemCounts {
     /// Items that could not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unread: Option<u64>,
-    /// Items whose newest version is not the one held.
+    /// Items whose newest version is not in the snapshot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stale: Option<u64>,
-    /// Items taken for gone without asking for each.
+    /// Items considered gone without a request for each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_asked: Option<u64>,
     /// Payloads that are empty.
@@ -101,8 +101,8 @@ pub struct ItemCounts {
     pub empty: Option<u64>,
 }
 
-/// Numbers in all, per kind and per class. The maps are flat: of a long ledger every snapshot is in memory, and a node
-/// of a tree has room for eleven counts.
+/// Counts of all items, per kind and per class. The maps are flat because all snapshots of a long ledger are in memory,
+/// and a tree node allocates room for eleven counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnapshotCounts {
     /// Of all items.
@@ -115,26 +115,26 @@ pub struct SnapshotCounts {
     pub classes: LiteMap<String, ItemCounts>,
 }
 
-/// Something that makes a snapshot suspect, or remarkable.
+/// A reason why a snapshot is suspect, or a remark.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// The finding, as a word.
     pub code: String,
-    /// Number of items.
+    /// Number of affected items.
     pub count: u64,
-    /// Of how many.
+    /// Total number of items.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of: Option<u64>,
-    /// The share in percent.
+    /// The share, in percent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<u64>,
-    /// A sentence without the name of an item or group.
+    /// A sentence that names no item or group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
 }
 
 impl Finding {
-    /// The finding for people.
+    /// Returns the finding as a sentence for people.
     #[must_use]
     pub fn sentence(&self) -> String {
         self.text.clone().unwrap_or_else(|| match self.of {
@@ -144,7 +144,7 @@ impl Finding {
     }
 }
 
-/// Properties of the bucket of a snapshot.
+/// Properties of the bucket that holds a snapshot.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BucketFacts {
     /// Its region.
@@ -161,57 +161,58 @@ pub struct SnapshotEvent {
     /// Its consistency claim.
     #[serde(flatten)]
     pub consistency: Consistency,
-    /// Start of the interval that the claim speaks of, by the provider's clock.
+    /// Start of the interval that the claim covers, by the provider's clock.
     pub from: Timestamp,
-    /// Its end.
+    /// End of that interval.
     pub to: Timestamp,
-    /// The snapshot's time, from which the recovery point counts.
+    /// The snapshot's time, from which the recovery point is measured.
     pub time: Timestamp,
     /// The recovery point achieved when the entry was written, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovery_point_millis: Option<u64>,
-    /// Number of listing rounds, from 1.
+    /// Number of listing rounds; at least 1.
     pub rounds: u64,
     /// True if no earlier pack was reused.
     pub full: bool,
-    /// The snapshot whose packs were reused; `None` when it is full.
+    /// The snapshot whose packs were reused; `None` for a full snapshot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<Digest>,
-    /// Fingerprints of the keys whose packs may be among those reused: the key of the base, and what that reuses;
-    /// sorted.
+    /// Fingerprints of the keys whose packs may be among the reused ones: the key of the base, and the keys that the
+    /// base
+    /// reuses; sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reuses: Vec<Digest>,
-    /// The snapshot that it was judged by.
+    /// The snapshot that it was compared with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<Digest>,
     /// The digest of the recovery recipients ([`crate::format::Policy::recipients_digest`]).
     pub recipients: Digest,
     /// The parts of the catalogue, in key order.
     pub parts: Vec<PartRef>,
-    /// The list of the packs it needs.
+    /// The list of the packs that it needs.
     pub list: Digest,
     /// Number of packs that it needs.
     pub packs: u64,
-    /// Their sealed size together, in bytes.
+    /// Their total sealed size, in bytes.
     pub sealed_bytes: u64,
-    /// Items and payloads.
+    /// Numbers of items and payloads.
     pub counts: SnapshotCounts,
-    /// Whether an item or payload that the source shows is missing or stale.
+    /// True if an item or payload that the source shows is missing or stale.
     pub partial: bool,
-    /// Why it is suspect; empty: it is good.
+    /// Reasons why it is suspect; empty if it is good.
     pub reasons: Vec<Finding>,
     /// Remarks that do not make it suspect.
     pub marks: Vec<Finding>,
-    /// The rule set that judged.
+    /// Version of the rules that judged it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rules: Option<u64>,
-    /// The floors in force, by name.
+    /// Floors in force, by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub floors: Option<BTreeMap<String, u64>>,
-    /// The shares in force in percent, by name.
+    /// Shares in force, in percent, by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shares: Option<BTreeMap<String, u64>>,
-    /// The announcements used.
+    /// Announcements that were applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<Vec<Digest>>,
     /// Number of items that they covered.
@@ -220,38 +221,38 @@ pub struct SnapshotEvent {
     /// The bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bucket: Option<BucketFacts>,
-    /// Its cost.
+    /// The requests that it needed.
     pub requests: RequestCounts,
     /// Notes.
     pub notes: Vec<String>,
-    /// The operator's tags; retention can keep by them ([`crate::model::tag`]).
+    /// The operator's tags; retention can select by them ([`crate::model::tag`]).
     pub tags: Vec<String>,
-    /// Kinds of items that the collector was not allowed to list, so that none is in it; sorted.
+    /// Kinds of items that the collector was not allowed to list, so that the snapshot has none; sorted.
     pub hidden: Vec<String>,
-    /// True if the collector held a recovery key, against the advice.
+    /// True if the collector held a recovery key, against the recommendation.
     pub recovery_key_on_collector: bool,
 }
 
 impl SnapshotEvent {
-    /// Number of items that its catalogue lists.
+    /// Returns the number of items in its catalogue.
     #[must_use]
     pub fn items(&self) -> u64 {
         self.parts.iter().fold(0, |sum, part| sum.saturating_add(part.items))
     }
 
-    /// Returns true if its own judgement is good.
+    /// Returns true if it is good by its own judgement.
     #[must_use]
     pub fn is_good(&self) -> bool {
         self.reasons.is_empty()
     }
 
-    /// Number of its items, by kind.
+    /// Returns the number of its items, by kind.
     #[must_use]
     pub fn items_by_kind(&self) -> BTreeMap<String, u64> {
         items_by(&self.counts.kinds)
     }
 
-    /// Number of its items, by restorability.
+    /// Returns the number of its items, by restorability.
     #[must_use]
     pub fn items_by_class(&self) -> BTreeMap<String, u64> {
         items_by(&self.counts.classes)
@@ -262,8 +263,8 @@ fn items_by(counts: &LiteMap<String, ItemCounts>) -> BTreeMap<String, u64> {
     counts.iter().map(|(name, counts)| (name.clone(), counts.items.unwrap_or(0))).collect()
 }
 
-/// Counts by name as a JSON object, also when there are none. By itself a flat map is written as a list when it is
-/// empty, and takes a list for one.
+/// Writes counts by name as a JSON object, also when there are none. Without this, an empty flat map is written as a
+/// list, and a list is accepted as a map.
 mod by_name {
     use std::collections::BTreeMap;
 

@@ -12,16 +12,16 @@ pub const ENTRY_TYPE: &str = "urn:keyhaven:entry:1";
 /// The type of a trust policy's predicate.
 pub const POLICY_TYPE: &str = "urn:keyhaven:policy:1";
 
-/// Something that a statement is about.
+/// A subject of a statement.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Subject {
-    /// An object's name, `entry/` and the digest again, or `repository`.
+    /// The name of an object, `entry/` with the digest, or `repository`.
     pub name: String,
     /// Its digest.
     pub digest: DigestSet,
 }
 
-/// The digests of a subject; others than SHA-256 are not looked at.
+/// The digests of a subject; only SHA-256 is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct DigestSet {
     /// The SHA-256.
@@ -33,37 +33,37 @@ impl Subject {
         Self { name, digest: DigestSet { sha256 } }
     }
 
-    /// A catalogue part.
+    /// Creates the subject for a catalogue part.
     #[must_use]
     pub fn part(digest: Digest) -> Self {
         Self::new(names::catalogue(&digest), digest)
     }
 
-    /// A pack list.
+    /// Creates the subject for a pack list.
     #[must_use]
     pub fn list(digest: Digest) -> Self {
         Self::new(names::list(&digest), digest)
     }
 
-    /// A signed statement that is not an entry.
+    /// Creates the subject for a signed statement that is not an entry.
     #[must_use]
     pub fn evidence(digest: Digest) -> Self {
         Self::new(names::evidence(&digest), digest)
     }
 
-    /// The recovery instructions.
+    /// Creates the subject for the recovery instructions.
     #[must_use]
     pub fn recover_md(digest: Digest) -> Self {
         Self::new(names::RECOVER_MD.to_owned(), digest)
     }
 
-    /// Another entry.
+    /// Creates the subject for another entry.
     #[must_use]
     pub fn entry(digest: Digest) -> Self {
         Self::new(format!("entry/{digest}"), digest)
     }
 
-    /// The repository itself, where a statement is about nothing smaller.
+    /// Creates the subject for the repository itself, if a statement is about nothing more specific.
     #[must_use]
     pub fn repository(id: RepositoryId) -> Self {
         Self::new("repository".to_owned(), id.0)
@@ -99,7 +99,7 @@ impl<P> Statement<P> {
     }
 }
 
-/// Refuses a document that asks for members to be understood which this version does not know.
+/// Refuses a document with critical members that this version does not know.
 pub(super) fn check_critical(
     what: &'static str,
     critical: Option<&[String]>,

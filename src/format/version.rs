@@ -6,26 +6,27 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::FormatError;
 
-/// Numbers are below this.
+/// Major and minor are below this.
 const LIMIT: u32 = 1_000_000;
 
-/// A version of the format. A reader takes any minor of its major and keeps or ignores what it does not know.
+/// A version of the format. A reader accepts every minor version of its major version, and keeps or ignores unknown
+/// members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FormatVersion {
-    /// Another major cannot be read.
+    /// A reader refuses every other major version.
     pub major: u32,
-    /// A higher minor may hold more members and kinds.
+    /// A higher minor version may have more members and kinds.
     pub minor: u32,
 }
 
 impl FormatVersion {
-    /// Version that this program writes.
+    /// The version that this program writes.
     pub const CURRENT: Self = Self { major: 1, minor: 0 };
 
-    /// Refuses another major.
+    /// Checks that the major version is the current one.
     ///
     /// # Errors
-    /// [`FormatError::Version`] naming `what`.
+    /// [`FormatError::Version`] naming `what`, if it is another one.
     pub fn check(self, what: &'static str) -> Result<(), FormatError> {
         if self.major == Self::CURRENT.major {
             Ok(())
