@@ -115,8 +115,7 @@ impl Identities {
     ///
     /// # Errors
     /// [`CryptoError::Passphrase`] if it does not fit, [`CryptoError::WorkFactor`] if the file requires more memory
-    /// than
-    /// we allow, and all errors of [`Identities::parse`].
+    /// than we allow, and all errors of [`Identities::parse`].
     pub fn decrypt_file(file: &[u8], passphrase: &SecretString) -> Result<Self, CryptoError> {
         Self::parse(&Self::decrypt_text(file, passphrase)?)
     }

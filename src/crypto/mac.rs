@@ -40,8 +40,7 @@ impl MacKey {
     /// Returns the SHA-256 over the text of the key, `key`, `version` and `text`, separated by line feeds.
     ///
     /// Neither key nor version can contain a line feed, so the parts cannot run into each other. A plain hash is
-    /// enough:
-    /// a length extension would require a change to a sealed pack, which is named by its digest.
+    /// enough: a length extension would require a change to a sealed pack, which is named by its digest.
     #[must_use]
     pub fn mac(&self, key: &str, version: &str, text: &str) -> Digest {
         let mut hash = Sha256::new();

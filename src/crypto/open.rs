@@ -24,8 +24,7 @@ pub struct Opened<'a> {
 ///
 /// Reading fails with a [`CryptoError`] inside the [`io::Error`] (see [`CryptoError::from_read`]) if the bytes were
 /// altered or truncated, if there are more than `limit`, or if anything but one skippable frame of zeros follows the
-/// first
-/// frame.
+/// first frame.
 ///
 /// # Errors
 /// [`CryptoError::NoMatchingKey`] if no identity fits; [`CryptoError::Damaged`] if there is no readable header.

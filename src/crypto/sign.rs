@@ -146,18 +146,16 @@ impl PublicKey {
     }
 
     /// Returns true if `signature` is this key's signature of `message`, as RFC 8032 checks without cofactor: S below
-    /// the
-    /// group order, R compared as bytes. `openssl` does the same. If we also refused an R of small order, the holder of
-    /// a key
-    /// could make entries that one of the two accepts and the other does not.
+    /// the group order, R compared as bytes. `openssl` does the same. If we also refused an R of small order, the
+    /// holder of a key could make entries that one of the two accepts and the other does not.
     #[must_use]
     pub fn verify(&self, message: &[u8], signature: &[u8; 64]) -> bool {
         self.0.verify(message, &Signature::from_bytes(signature)).is_ok()
     }
 }
 
-/// Returns true if the y coordinate is below the prime 2^255 - 19. (An x of zero with a sign is of small order, so it is
-/// refused anyway.)
+/// Returns true if the y coordinate is below the prime 2^255 - 19. (An x of zero with a sign is of small order, so it
+/// is refused anyway.)
 fn is_canonical(raw: &[u8; 32]) -> bool {
     let [lowest, middle @ .., highest] = raw;
     let all_ones = middle.iter().all(|byte| *byte == 0xff) && highest & 0x7f == 0x7f;

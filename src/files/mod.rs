@@ -9,8 +9,7 @@ use std::path::Path;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
     /// Survives the end of the process. After a crash of the host the file may have any content; its reader must detect
-    /// that
-    /// with a digest.
+    /// that with a digest.
     Process,
     /// Survives a crash of the host with the whole old file or the whole new one.
     Content,

@@ -1,8 +1,7 @@
 //! Catalogue parts: the inventory, sealed to the catalogue and the recovery recipients.
 //!
 //! A catalogue consists of all its parts in order: keys rise from the first line of the first part to the last line of
-//! the
-//! last.
+//! the last.
 
 use std::collections::HashSet;
 use std::io::{self, Write};
@@ -58,8 +57,7 @@ impl PartBuilder {
     ///
     /// # Errors
     /// [`FormatError::Order`] if its key does not follow the last key; [`FormatError::TooLarge`] if the part would
-    /// become
-    /// larger than any reader accepts. Either leaves the part unchanged.
+    /// become larger than any reader accepts. Either leaves the part unchanged.
     pub fn push(&mut self, item: &Item) -> Result<(), FormatError> {
         if self.last.as_ref().is_some_and(|last| *last >= item.key) {
             return Err(FormatError::Order { what: WHAT, key: item.key.to_string() });

@@ -207,8 +207,7 @@ impl SignedEntry {
     /// # Errors
     /// [`FormatError::Version`] and [`FormatError::Critical`] for an entry that is too new for this version,
     /// [`FormatError::Signature`] without a good signature, [`FormatError::Malformed`] or [`FormatError::TooLarge`] for
-    /// all
-    /// other bytes that are not an entry.
+    /// all other bytes that are not an entry.
     pub fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
         let envelope = Envelope::decode(bytes, Holds::Entry)?;
         let statement: Statement<Predicate<&RawValue>> = canonical::read(WHAT, &envelope.payload)?;

@@ -5,8 +5,7 @@ use zeroize::Zeroizing;
 /// Returns the text of a JSON string literal (`raw` includes the quotes); `None` if an escape is broken.
 ///
 /// A general reader collects an escaped string in a buffer that grows and is not wiped. The text is never longer than
-/// its
-/// literal, so this one allocates all the room at once.
+/// its literal, so this one allocates all the room at once.
 pub(super) fn unescape(raw: &str) -> Option<Zeroizing<String>> {
     let mut rest = raw.strip_prefix('"')?.strip_suffix('"')?;
     let mut text = Zeroizing::new(String::with_capacity(rest.len()));

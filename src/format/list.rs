@@ -82,8 +82,7 @@ impl PackList {
     }
 
     /// Returns the bytes to store: the first line, then one line per pack, sorted by digest. The same packs and nonce
-    /// give
-    /// the same bytes.
+    /// give the same bytes.
     ///
     /// # Errors
     /// [`FormatError::Order`] if a pack is listed twice, [`FormatError::TooLarge`] over 4 MiB,

@@ -112,8 +112,7 @@ impl PackBuilder {
     }
 
     /// Seals the pack: zstd at `level` (1 to 19), padding, age. Blocks the CPU: call it on blocking threads, several
-    /// packs
-    /// in parallel.
+    /// packs in parallel.
     ///
     /// # Errors
     /// When sealing fails ([`crate::crypto::seal::seal`]).

@@ -276,8 +276,7 @@ impl Policy {
     }
 
     /// Returns the digest with which a snapshot identifies the recipients of its packs: SHA-256 over each recovery
-    /// recipient
-    /// and a line feed, in order.
+    /// recipient and a line feed, in order.
     #[must_use]
     pub fn recipients_digest(&self) -> Digest {
         let text: String = self.recovery_recipients.iter().map(|one| format!("{}\n", one.recipient)).collect();

@@ -178,8 +178,7 @@ pub struct SnapshotEvent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<Digest>,
     /// Fingerprints of the keys whose packs may be among the reused ones: the key of the base, and the keys that the
-    /// base
-    /// reuses; sorted.
+    /// base reuses; sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reuses: Vec<Digest>,
     /// The snapshot that it was compared with.
@@ -203,7 +202,7 @@ pub struct SnapshotEvent {
     pub reasons: Vec<Finding>,
     /// Remarks that do not make it suspect.
     pub marks: Vec<Finding>,
-    /// Version of the rules that judged it.
+    /// Number of the rule set that judged it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rules: Option<u64>,
     /// Floors in force, by name.

@@ -67,8 +67,7 @@ pub struct Item {
     /// Its restorability.
     pub class: ItemClass,
     /// The revision that was listed both before and after the payloads were read. If absent, the next run reads the
-    /// item
-    /// again.
+    /// item again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<Revision>,
     /// Time at which the payloads and the unlisted documents were read, by the provider's clock.

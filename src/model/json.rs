@@ -222,8 +222,8 @@ pub fn as_array(value: &RawValue) -> Option<Vec<Box<RawValue>>> {
 
 /// Returns the value with the members of every object sorted by name and no white space outside strings.
 ///
-/// Two answers that differ only in member order or spacing give the same text. Numbers are not changed. Members
-/// with the same name keep their order.
+/// Two answers that differ only in member order or spacing give the same text. Numbers are not changed. Members with
+/// the same name keep their order.
 ///
 /// # Errors
 /// When the text is not JSON or nests deeper than [`MAX_DEPTH`].

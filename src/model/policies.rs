@@ -19,8 +19,7 @@ pub struct Policies {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub types: BTreeMap<String, Treatment>,
     /// Rules for some items only. If several select an item, the first with a treatment determines the treatment, and
-    /// the
-    /// first with a name determines the name.
+    /// the first with a name determines the name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<Rule>,
     /// Members that no answer of the provider returns, or that differ in the standby's region.

@@ -71,8 +71,7 @@ impl Serialize for Timestamp {
 
 impl<'de> Deserialize<'de> for Timestamp {
     /// Accepts only the form that [`Timestamp`] writes, because stored times have one spelling. Answers of a provider
-    /// are
-    /// read with [`FromStr`], which is lenient.
+    /// are read with [`FromStr`], which is lenient.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let time: Self = text.parse().map_err(serde::de::Error::custom)?;

@@ -1,11 +1,11 @@
-//! Entries that were read before, on this host's disk: what a listing still shows is fetched once and not by every run.
+//! On-disk cache of entries, so that each run fetches only entries that it has not read before.
 //!
-//! Entries never change. A file counts when it has the size that the listing shows and fits the digest in front of it,
-//! which covers its name, too; any other is removed. The listing stays the truth of what exists, and commands that
-//! check the store (`verify`, `forget`, `sweep`) read past this.
+//! Entries never change. A cached file is used if it has the listed size and matches the digest at its start, which
+//! also covers its name; any other file is removed. The listing decides which entries exist. Commands that check the
+//! store (`verify`, `forget`, `sweep`) bypass the cache.
 //!
-//! The cache is never a reason to fail: where it cannot be read or written, entries come from the store. Nothing in it
-//! is secret, and losing it costs requests and nothing else.
+//! The cache never causes a failure: if it cannot be read or written, entries come from the store. It contains nothing
+//! secret, and losing it only costs requests.
 
 use std::collections::HashSet;
 use std::fs;
@@ -24,30 +24,30 @@ use crate::format::names;
 use crate::model::Digest;
 
 const FOLDER: &str = "cache";
-/// Room for the entries of one repository, in bytes: of a run every 15 minutes, seven years with 1,000 secrets and two
-/// and a half with 10,000.
+/// Maximum size of the entries of one repository, in bytes. With a run every 15 minutes it holds seven years for 1,000
+/// secrets and two and a half years for 10,000.
 const ROOM: u64 = 1 << 30;
-/// Bytes of the digest in front of each file.
+/// Number of bytes of the digest at the start of each file.
 const SEAL: usize = 32;
 /// Minimum disk space of a file, in bytes; it also bounds the number of files.
 const BLOCK: u64 = 4 << 10;
 /// Time for which an unlisted file is kept: another process may be writing it, or have a newer listing.
 const UNWANTED: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The entries of one repository on this host, in folders per thousand as in the ledger.
+/// The cached entries of one repository on this host, in directories of a thousand as in the ledger.
 #[derive(Debug)]
 pub(super) struct EntryCache {
-    /// The state folder, which must be there: the cache never makes one.
+    /// The state directory, which must exist: the cache never creates it.
     root: PathBuf,
     folder: PathBuf,
-    /// Entries of lower sequences are neither kept nor looked for.
+    /// Entries of lower sequences are neither stored nor looked up.
     floor: AtomicU64,
     writable: AtomicBool,
     tidied: AtomicBool,
 }
 
 impl EntryCache {
-    /// The cache in a state folder. Nothing is asked of the disk yet.
+    /// Creates the cache in a state directory. Does not access the disk yet.
     pub(super) fn new(state: &StateDirectory) -> Self {
         let folder = state.path().join(FOLDER);
         let root = state.path().parent().unwrap_or_else(|| state.path()).to_owned();
@@ -55,19 +55,19 @@ impl EntryCache {
         Self { root, folder, floor, writable, tidied }
     }
 
-    /// Adapts to the size of the ledger: the newest entries are kept, as many as there is room for.
+    /// Adapts to the size of the ledger: keeps as many of the newest entries as there is room for.
     pub(super) fn admit(&self, listed: &[ObjectInfo]) {
         self.floor.store(floor(listed, ROOM), Ordering::Relaxed);
     }
 
-    /// The bytes of an entry that a listing shows with this size; `None` when they are not here.
+    /// Returns the bytes of an entry that a listing shows with this size; `None` if they are not cached.
     pub(super) async fn get(&self, path: &str, size: u64) -> Option<Bytes> {
         let (file, path) = (self.place_of(path)?, path.to_owned());
         let reading = move || {
             let stored = read(&file, size.saturating_add(SEAL as u64)).transpose()?.ok();
             let bytes = stored.and_then(|stored| unsealed(&path, &stored));
             if bytes.is_none() {
-                // Not what its name says: it is fetched again.
+                // Corrupt or outdated: remove it, and it is fetched again.
                 drop(fs::remove_file(&file));
             }
             bytes
@@ -75,16 +75,17 @@ impl EntryCache {
         tokio::task::spawn_blocking(reading).await.ok().flatten()
     }
 
-    /// Keeps the bytes of an entry, which are what its name says. Whether they are here now. Waits for the disk.
+    /// Stores the bytes of an entry, which must match its name. Returns true if they are cached now. Blocks on the
+    /// disk.
     pub(super) fn put(&self, path: &str, bytes: &[u8]) -> bool {
         let Some(file) = self.place_of(path).filter(|_| self.writable.load(Ordering::Relaxed)) else { return false };
         let is_kept = write(&self.root, &file, &sealed(path, bytes)).is_ok();
-        // Once is enough: a full disk or a directory of another user fails for every entry.
+        // One failure is enough: a full disk or a directory of another user fails for every entry.
         self.writable.fetch_and(is_kept, Ordering::Relaxed);
         is_kept
     }
 
-    /// Removes what has been here for long and is no entry of this listing, once for each opening of the repository.
+    /// Removes old files that are not entries of this listing, once per opening of the repository.
     pub(super) async fn tidy(&self, listed: &[ObjectInfo]) {
         if self.tidied.swap(true, Ordering::Relaxed) {
             return;
@@ -101,8 +102,8 @@ impl EntryCache {
     }
 }
 
-/// The digest of name and bytes, then the bytes. The name of an entry covers its payload and not its signatures, so a
-/// file of the cache needs a digest of its own.
+/// Prepends the digest of name and bytes. The name of an entry covers its payload but not its signatures, so a cached
+/// file needs its own digest.
 fn sealed(path: &str, bytes: &[u8]) -> Vec<u8> {
     [digest_of(path, bytes).as_bytes().as_slice(), bytes].concat()
 }
@@ -116,7 +117,7 @@ fn digest_of(path: &str, bytes: &[u8]) -> Digest {
     sha256(&[path.as_bytes(), b"\n", bytes].concat())
 }
 
-/// The lowest sequence that there is room for, counted from the newest.
+/// Returns the lowest sequence that there is room for, counted from the newest entry.
 fn floor(listed: &[ObjectInfo], room: u64) -> u64 {
     let entry = |object: &ObjectInfo| Some((names::parse_entry(&object.path)?.sequence, object.size.max(BLOCK)));
     let mut entries: Vec<(u64, u64)> = listed.iter().filter_map(entry).collect();
@@ -131,9 +132,9 @@ fn floor(listed: &[ObjectInfo], room: u64) -> u64 {
     0
 }
 
-/// A file of this size; `None` when there is none, an error when it is another thing.
+/// Reads a file of this size. Returns `None` if it does not exist, an error if it is anything else.
 fn read(file: &Path, size: u64) -> io::Result<Option<Bytes>> {
-    // Asked before it is opened: a pipe would wait for its writer.
+    // Checked before opening: opening a pipe would wait for its writer.
     let found = match fs::symlink_metadata(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         found => found?,
@@ -146,9 +147,10 @@ fn read(file: &Path, size: u64) -> io::Result<Option<Bytes>> {
     Ok(Some(bytes.into()))
 }
 
-/// Writes a file whole. It is not synced: what a crash leaves is found by its digest.
+/// Writes a file atomically. It is not synced: its digest detects what a crash leaves.
 fn write(root: &Path, file: &Path, bytes: &[u8]) -> io::Result<()> {
-    // Root would leave files in another user's state directory that the owner can neither read nor replace.
+    // Run by root, this would leave files in another user's state directory that the owner can neither read nor
+    // replace.
     if !is_ours(root)? {
         return Err(io::ErrorKind::PermissionDenied.into());
     }
@@ -165,7 +167,7 @@ fn is_ours(root: &Path) -> io::Result<bool> {
 }
 
 fn tidy(root: &Path, ledger: &Path, wanted: &HashSet<PathBuf>) {
-    // Whose folder it is could have root remove the files of anybody, through a link.
+    // The owner of a directory could use a link to make root remove other users' files.
     if !is_ours(root).unwrap_or(false) {
         return;
     }
@@ -306,7 +308,7 @@ mod tests {
         assert!(precious.exists(), "a link for the folder of all");
     }
 
-    /// Root that looks with the state folder of the user who backs up.
+    /// Root, with the state directory of the user who runs the backups.
     #[tokio::test]
     async fn in_somebody_elses_folder_nothing_is_written_or_tidied() {
         let root = tempfile::tempdir().unwrap();
@@ -314,7 +316,7 @@ mod tests {
         assert!(cache(root.path()).put(&gone, b"gone"));
         let file = root.path().join("id/cache").join(&gone);
         fs::File::options().write(true).open(&file).unwrap().set_modified(SystemTime::now() - 2 * UNWANTED).unwrap();
-        // Only root can give a folder away; for anybody else there is nothing to try.
+        // Only root can change the owner of a directory; for other users there is nothing to test.
         if std::os::unix::fs::chown(root.path(), Some(65_534), None).is_err() {
             return;
         }

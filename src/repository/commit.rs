@@ -1,7 +1,7 @@
-//! Making something real: one entry, written once, without a lock.
+//! Commits to the ledger: one entry, written once, without a lock.
 //!
-//! Everything that the entry names is in the store before the entry is. Two writers at once make two heads, and the
-//! next entry names both. A crash at any point leaves at most objects that nothing names.
+//! All objects that an entry names are in the store before the entry. Two concurrent writers make two heads, and the
+//! next entry names both. A crash at any point leaves at most unreferenced objects.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::crypto::SigningKey;
 use crate::format::{Draft, Entry, EntryEvent, EntryPlace, SnapshotEvent, names, role};
 use crate::model::{Clock, Digest, ScheduledRun, Timestamp, limits, with_causes};
 
-/// The difference between this host's clock and the store's beyond which nothing is signed: five minutes.
+/// Maximum difference between this host's clock and the store's for signing: five minutes.
 pub const SKEW_MILLIS: i64 = 5 * 60 * 1_000;
 
 /// A writer: its signing key and its state directory.
@@ -26,27 +26,28 @@ pub const SKEW_MILLIS: i64 = 5 * 60 * 1_000;
 pub struct EntryWriter {
     /// The key that signs.
     pub key: Arc<SigningKey>,
-    /// The directory that remembers heads.
+    /// The state directory that remembers heads.
     pub state: StateDirectory,
     /// This host's clock.
     pub clock: Arc<dyn Clock>,
-    /// The run of a schedule that its entries are the result of.
+    /// The scheduled run that its entries are the result of.
     pub due: Option<ScheduledRun>,
 }
 
-/// An entry that was written and read back, and what went wrong beside it.
+/// An entry that was written and read back, with warnings.
 #[derive(Debug)]
 pub struct Committed {
     /// The entry.
     pub entry: Entry,
-    /// Objects put back in the bucket, and failures to do so.
+    /// Objects that were put back in the bucket, and failures to do so.
     pub warnings: Vec<String>,
-    /// Why this host does not remember the entry: a rollback of the bucket to before it would go unnoticed.
+    /// Reason why this host does not remember the entry. A rollback of the bucket to before it would then go
+    /// undetected.
     pub not_remembered: Option<String>,
 }
 
 impl Committed {
-    /// Everything that went wrong beside the entry, for people.
+    /// Returns all warnings, for people.
     pub fn into_warnings(self) -> impl Iterator<Item = String> {
         self.warnings.into_iter().chain(self.not_remembered)
     }
@@ -59,15 +60,15 @@ impl fmt::Debug for EntryWriter {
 }
 
 impl Repository {
-    /// Signs and writes an entry on top of every head that is there now, and reads it back. Its time is the writer's
-    /// present. Heads that this writer remembers and that are gone stand in its `lost`; its own last entry, versions of
-    /// the policy that the bucket lacks, and `RECOVER.md` are put back first.
+    /// Signs and writes an entry on top of all current heads, and reads it back. Its time is the writer's current time.
+    /// Heads that this writer remembers and that are missing go into its `lost`. Before that, the writer puts back its
+    /// own last entry, policy versions that the bucket lacks, and `RECOVER.md`.
     ///
     /// # Errors
-    /// [`RepositoryError::ObjectsMissing`] when the snapshot names what is not there whole (read these items again);
-    /// [`RepositoryError::NotAuthorised`], [`RepositoryError::Undecided`], [`RepositoryError::ClockSkew`],
-    /// [`RepositoryError::State`]: nothing was written. [`RepositoryError::Unconfirmed`]: it may have been. Else what
-    /// the store answers.
+    /// [`RepositoryError::ObjectsMissing`] if the snapshot names objects that are missing or incomplete (read these
+    /// items again). [`RepositoryError::NotAuthorised`], [`RepositoryError::Undecided`],
+    /// [`RepositoryError::ClockSkew`], [`RepositoryError::State`]: nothing was written.
+    /// [`RepositoryError::Unconfirmed`]: it may have been written. Otherwise errors of the store.
     pub async fn commit(&self, writer: &EntryWriter, mut draft: Draft) -> Result<Committed, RepositoryError> {
         if let EntryEvent::Snapshot(snapshot) = &draft.event {
             self.check_objects(snapshot).await?;
@@ -90,7 +91,7 @@ impl Repository {
         Ok(Committed { entry, warnings, not_remembered })
     }
 
-    /// Checks that every object that a snapshot names is there with its size.
+    /// Checks that every object that a snapshot names exists with its size.
     async fn check_objects(&self, snapshot: &SnapshotEvent) -> Result<(), RepositoryError> {
         let (packs, parts) = tokio::try_join!(self.pack_sizes(), self.part_sizes())?;
         let (mut missing, mut others) = (Vec::new(), Vec::new());
@@ -112,8 +113,8 @@ impl Repository {
         }
     }
 
-    /// Asks for objects by name, each with the path and the size that it should have: a listing may lag behind what was
-    /// written. Returns those that are not there.
+    /// Looks up objects by name, each with its path and expected size, because a listing may lag behind writes. Returns
+    /// those that are missing.
     async fn not_there(&self, objects: Vec<(Digest, String, u64)>) -> Result<Vec<Digest>, RepositoryError> {
         let asking = stream::iter(objects).map(|(digest, path, size)| async move {
             let found = self.store().head(&path).await?;
@@ -122,7 +123,7 @@ impl Repository {
         asking.buffered(SMALL_IN_FLIGHT).try_filter_map(|missing| async move { Ok(missing) }).try_collect().await
     }
 
-    /// This host's present, when the store agrees with it.
+    /// Returns this host's current time, if the store's clock agrees.
     fn present(&self, writer: &EntryWriter) -> Result<Timestamp, RepositoryError> {
         let here = writer.clock.now();
         match self.store().clock() {
@@ -133,8 +134,8 @@ impl Repository {
         }
     }
 
-    /// Puts back what the bucket lacks and this host has: versions of the policy, `RECOVER.md`, and this writer's own
-    /// last entry. Gives what to say of it.
+    /// Puts back what the bucket lacks and this host has: policy versions, `RECOVER.md`, and this writer's own last
+    /// entry. Returns warnings.
     async fn put_back(&self, writer: &EntryWriter, ledger: &Ledger) -> Result<Vec<String>, RepositoryError> {
         let done = self.put_back_trust(ledger, None).await;
         let mut warnings = done.notes;
@@ -156,7 +157,7 @@ impl Repository {
         Ok(warnings)
     }
 
-    /// Puts entries that were deleted or overwritten back on top, so that readers who see no older versions have them.
+    /// Writes deleted or overwritten entries again as the current versions, for readers that see no older versions.
     async fn put_back_superseded(&self, ledger: &Ledger) -> Result<(), RepositoryError> {
         for entry in &ledger.memory().superseded {
             let path = names::entry(entry);
@@ -169,8 +170,8 @@ impl Repository {
         Ok(())
     }
 
-    /// Keeps the bytes here, writes them there, and believes only what comes back. Gives why this host does not
-    /// remember the entry, if it does not.
+    /// Stores the bytes locally, writes them to the store, and confirms by reading back. Returns the reason if this
+    /// host does not remember the entry.
     async fn write_entry(
         &self,
         writer: &EntryWriter,
@@ -183,7 +184,7 @@ impl Repository {
         writer.state.keep_entry(&file, bytes.clone()).await?;
         write_confirmed(self.store(), &path, bytes.clone(), limits::ENTRY).await?;
         self.keep_entry(&path, &bytes).await;
-        // The entry is real now, whatever happens here; without the memory only a rollback to before it goes unseen.
+        // The entry is committed now. Without the local memory, only a rollback to before it goes undetected.
         let seen = heads_to_remember(ledger, Some(path));
         let remembered = match Self::known_policy(ledger).filter(|_| !self.policy_chosen) {
             Some(known) => writer.state.remember_policy(known).await,
@@ -196,7 +197,7 @@ impl Repository {
     }
 }
 
-/// On top of every head that counts.
+/// Returns the place on top of every head that counts.
 fn place(writer: &EntryWriter, ledger: &Ledger) -> Option<EntryPlace> {
     let (version, policy) = ledger.trust().writes_under()?;
     let carries = ledger.must_carry(&writer.key.public().fingerprint());
@@ -214,8 +215,8 @@ fn place(writer: &EntryWriter, ledger: &Ledger) -> Option<EntryPlace> {
     })
 }
 
-/// A policy that came into force during a run may name other recipients: what was sealed to those before is sealed
-/// again by the next run, and this one is not recorded as what it is not.
+/// Checks that the recipients of the policy in force are still those of the snapshot. If a new policy changed them
+/// during the run, the snapshot is not recorded, and the next run seals its content again.
 fn check_recipients(ledger: &Ledger, snapshot: &SnapshotEvent) -> Result<(), RepositoryError> {
     match ledger.policy().is_some_and(|policy| policy.recipients_digest() == snapshot.recipients) {
         true => Ok(()),

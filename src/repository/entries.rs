@@ -1,4 +1,4 @@
-//! The ledger of a repository as of now: listed, fetched and checked, an entry at a time.
+//! Reads the current ledger of a repository: lists, fetches and checks entries one at a time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::Ordering;
@@ -17,43 +17,43 @@ use super::{ObjectInfo, Repository, RepositoryError, StateDirectory, StoreError}
 use crate::format::{EntryRef, Envelope, names};
 use crate::model::limits;
 
-/// Files that wait to be checked, at most: so many of a long ledger are in memory as bytes.
+/// Maximum number of files that wait to be checked: this many entries of a long ledger are in memory as bytes.
 const WAITING: usize = 64;
-/// Name of the work on a blocking thread, for errors.
+/// Name of the blocking work, for errors.
 const CHECK: &str = "check the ledger";
 
 /// A file of the ledger.
 struct File {
     path: String,
-    /// None for what cannot be an entry.
+    /// Empty for a file that cannot be an entry.
     bytes: Bytes,
-    /// Whether the store was asked for it: what came from memory or disk is kept already.
+    /// True if it was fetched from the store; files from memory or disk are cached already.
     asked: bool,
 }
 
 /// Result of fetching one listed file of the ledger.
 enum FetchedEntry {
-    /// It is there.
+    /// The file was read.
     Bytes(File),
-    /// It is there and may not be read.
+    /// The file exists, but reading it is denied.
     Denied(String, StoreError),
-    /// It has gone since it was listed.
+    /// The file was deleted since it was listed.
     Gone,
 }
 
 impl Repository {
-    /// Lists trust policy and ledger and reads every entry. What is no entry is in the ledger's problems, never an
-    /// error.
+    /// Lists trust policy and ledger and reads every entry. Files that are not entries become problems of the ledger,
+    /// never an error.
     ///
     /// # Errors
-    /// [`RepositoryError::NoRepository`] when there is neither a policy nor an entry;
-    /// [`RepositoryError::OtherRepository`] and [`RepositoryError::Pin`] when no version of the policy can be in force;
-    /// what the store answers.
+    /// [`RepositoryError::NoRepository`] if there is neither a policy nor an entry;
+    /// [`RepositoryError::OtherRepository`] and [`RepositoryError::Pin`] if no version of the policy can be in force;
+    /// errors of the store.
     pub async fn read_ledger(&self) -> Result<Ledger, RepositoryError> {
         Ok(self.read_ledger_of(self.list_entries().await?, &[]).await?.0)
     }
 
-    /// As [`Repository::read_ledger`], with every entry fetched again: what is remembered, in memory or on disk, proves
+    /// As [`Repository::read_ledger`], but fetches every entry again: what is cached in memory or on disk proves
     /// nothing about the store.
     ///
     /// # Errors
@@ -63,15 +63,15 @@ impl Repository {
         self.read_ledger().await
     }
 
-    /// Forgets what was read of the ledger, so that every entry is fetched again. From then on the cache on disk is
-    /// written and not read.
+    /// Drops the cached entries, so that every entry is fetched again. From then on the cache on disk is written but
+    /// not read.
     pub fn forget_entries(&self) {
         self.inner.anew.store(true, Ordering::SeqCst);
         self.known().clear();
     }
 
-    /// As [`Repository::read_ledger`], from files that were listed already and from entries that are asked for by name,
-    /// which a listing may lack. Gives the names of those that are not there as entries, too.
+    /// As [`Repository::read_ledger`], from a listing and from entries that are looked up by name, which the listing
+    /// may lack. Also returns the names among these that are not there as entries.
     ///
     /// # Errors
     /// As [`Repository::read_ledger`].
@@ -94,11 +94,11 @@ impl Repository {
         let mut pool = stored.pool.clone();
         pool.extend(stored.older);
         pool.extend(kept_policies);
-        // Keys that a fitting version lists, as far as can be said before entries were read.
+        // Look up by name, in addition to the listing, what the caller asks for and what this host remembers.
         let wanted: BTreeSet<String> = by_name.iter().chain(&remembered).cloned().collect();
         let mut reader = self.read_entries(listed, wanted).await?;
         let superseded = self.push_older(&mut reader, older).await?;
-        // What is there and is no entry, such as one stripped of its signature, is as good as gone.
+        // A file that is not an entry, such as one without its signature, counts as missing.
         let gone = |path: &String| names::parse_entry(path).filter(|entry| !reader.has(&entry.digest));
         let mut lost: Vec<EntryRef> = remembered.iter().filter_map(gone).collect();
         let mut asked: Vec<String> = by_name.iter().filter(|path| gone(path).is_some()).cloned().collect();
@@ -124,8 +124,8 @@ impl Repository {
         Ok((ledger, asked))
     }
 
-    /// Remembers what a ledger shows, where this host has a memory: its heads, what is missing still, and the policy.
-    /// A failed write weakens the memory and is no error.
+    /// Remembers the state of a ledger, if this host has a state directory: its heads, missing heads, and the policy. A
+    /// failed write weakens the memory but is not an error.
     pub async fn remember(&self, ledger: &Ledger) {
         let Some(state) = &self.state else { return };
         let own = own_entries(state).await.unwrap_or_default();
@@ -148,10 +148,10 @@ impl Repository {
         Ok(listed)
     }
 
-    /// Fetches what is listed and what is asked for by name, and reads it.
+    /// Fetches listed entries and those requested by name, and reads them.
     ///
-    /// What was fetched is checked on a blocking thread while the next is fetched: it is much arithmetic, and a long
-    /// ledger is much memory.
+    /// Entries are checked on a blocking thread while the next ones are fetched, because checking is CPU-bound and a
+    /// long ledger needs much memory.
     async fn read_entries(
         &self,
         mut listed: Vec<ObjectInfo>,
@@ -174,7 +174,7 @@ impl Repository {
         let keeper = self.clone();
         let checking = blocking(CHECK.to_owned(), move || {
             while let Some(File { path, bytes, asked }) = receiver.blocking_recv() {
-                // The signature is not in the name, so damage to it can be repaired under the same name and size.
+                // The name does not cover the signature, so a damaged one can be repaired under the same name and size.
                 if reader.push(&path, &bytes) && asked {
                     keeper.keep(&path, &bytes);
                 }
@@ -190,15 +190,15 @@ impl Repository {
         Ok(reader)
     }
 
-    /// Fetches what is listed, in that order, then asks by name for what is not among it. Everything is read, however
-    /// many files strangers put there: one that is left out could be the newest snapshot.
+    /// Fetches listed entries in order, then those requested by name that are not among them. Everything is read, even
+    /// if an attacker adds many files: a skipped one could be the newest snapshot.
     async fn fetch_all(
         &self,
         listed: Vec<ObjectInfo>,
         by_name: BTreeSet<String>,
         sender: &mpsc::Sender<File>,
     ) -> Result<(), RepositoryError> {
-        // What is asked for by name, as the listing had it: `None` where it had not.
+        // Files requested by name, as read from the listing: `None` if not listed.
         let mut wanted: BTreeMap<String, Option<File>> = by_name.into_iter().map(|path| (path, None)).collect();
         let mut denied = None;
         let mut readable = false;
@@ -207,8 +207,8 @@ impl Repository {
         while let Some(read) = entries.try_next().await? {
             let file = match read {
                 FetchedEntry::Bytes(file) => file,
-                // A file that may not be read is like one that is no entry: else anybody who can put it there could
-                // stop every restore. Heads that this host saw are asked for by name all the same.
+                // Treat an unreadable file like one that is not an entry. Otherwise anyone who can put such a file
+                // there could stop every restore. Heads that this host saw are still looked up by name.
                 FetchedEntry::Denied(path, error) => {
                     denied.get_or_insert(error);
                     File { path, bytes: Bytes::new(), asked: true }
@@ -249,7 +249,7 @@ impl Repository {
         }
         let mut asked = self.ask_entry(&path, Some(object.size)).await;
         if matches!(asked, Ok(None)) {
-            // It was listed just now.
+            // It was listed just now, so ask again.
             asked = self.ask_entry(&path, Some(object.size)).await;
         }
         match asked {
@@ -260,8 +260,7 @@ impl Repository {
         }
     }
 
-    /// The bytes of one file of the ledger that was listed just now with this size, from memory or from disk if it was
-    /// read before.
+    /// Returns the cached bytes of a file of the ledger that was just listed with this size, from memory or disk.
     async fn kept(&self, path: &str, size: u64) -> Option<Bytes> {
         let known = self.known().get(path).cloned();
         if known.is_some() {
@@ -270,10 +269,9 @@ impl Repository {
         self.cache.as_ref().filter(|_| !self.anew())?.get(path, size).await
     }
 
-    /// The bytes of one file of the ledger, asked of the store; `None` when it is not there.
+    /// Fetches the bytes of one file of the ledger from the store; `None` if it is missing.
     ///
-    /// One that is not what its name says is asked for again, unless it has the size that was listed: of rubbish there
-    /// may be much.
+    /// A file that does not match its name is fetched again, unless it has the listed size: there may be much rubbish.
     async fn ask_entry(&self, path: &str, size: Option<u64>) -> Result<Option<Bytes>, RepositoryError> {
         let fits = |bytes: &[u8]| size == Some(bytes.len() as u64) || names_its_payload(path, bytes);
         let bytes = match self.store().get_fitting(path, limits::ENTRY, fits).await {
@@ -282,21 +280,21 @@ impl Repository {
             Err(StoreError::TooLarge { .. }) => return Ok(Some(Bytes::new())),
             Err(error) => return Err(error.into()),
         };
-        // Only what its name says may be taken for unchangeable; of anything else the name is enough to report it, and
-        // its bytes would only fill the memory.
+        // Only content that matches its name is immutable. Of anything else the name is enough to report it, and its
+        // bytes would only use memory.
         Ok(Some(if names_its_payload(path, &bytes) { bytes } else { Bytes::new() }))
     }
 
-    /// Keeps an entry that the store has, so that it is not fetched again.
+    /// Caches an entry that the store has, so that it is not fetched again.
     pub(super) async fn keep_entry(&self, path: &str, bytes: &Bytes) {
         let (keeper, path, bytes) = (self.clone(), path.to_owned(), bytes.clone());
-        // Never a reason to fail: what is not kept is fetched again.
+        // A failure is ignored: an entry that is not cached is fetched again.
         drop(tokio::task::spawn_blocking(move || keeper.keep(&path, &bytes)).await);
     }
 
     fn keep(&self, path: &str, bytes: &Bytes) {
         let on_disk = self.cache.as_ref().is_some_and(|cache| cache.put(path, bytes));
-        // Only a directory shares this host's clock. A long ledger is more memory than all else of a quiet run.
+        // Only a directory shares this host's clock. A long ledger would need more memory than the rest of an idle run.
         let near = self.store().shares_clock() || on_disk && !self.anew();
         if !near {
             self.known().insert(path.to_owned(), bytes.clone());
@@ -313,29 +311,29 @@ impl Repository {
     }
 }
 
-/// Paths of the heads of a ledger, of those that are missing still, and of one that was just written; each once.
+/// Returns the paths of the heads of a ledger, of the missing heads, and of an entry just written, without duplicates.
 pub(super) fn heads_to_remember(ledger: &Ledger, written: Option<String>) -> Vec<String> {
     let heads = ledger.heads().into_iter().map(crate::format::Entry::name);
     let lost = ledger.memory().heads.iter().map(names::entry);
     heads.chain(lost).chain(written).collect::<BTreeSet<String>>().into_iter().collect()
 }
 
-/// Paths of entries that this host wrote and knows to have arrived, and whose bytes it keeps. Below the heads of others
-/// they are heads no more, and after a rollback of the bucket only this host can bring them back.
+/// Returns the paths of entries that this host wrote, knows to have arrived, and whose bytes it keeps. They may no
+/// longer be heads; after a rollback of the bucket only this host can restore them.
 async fn own_entries(state: &StateDirectory) -> Result<Vec<String>, RepositoryError> {
     let known = state.heads().await?;
     let kept = state.kept_entries().await?.into_iter().map(|(path, _)| path);
     Ok(kept.filter(|path| known.contains(path)).collect())
 }
 
-/// Returns true if the payload of an envelope is what a path says. The signatures are not in the name: a file that was
-/// overwritten with the same payload and no signature is found out when it is read.
+/// Returns true if a path names the payload of an envelope. The name does not cover the signatures: a file that was
+/// overwritten with the same payload and no signature is detected when it is read.
 pub(super) fn names_its_payload(path: &str, bytes: &[u8]) -> bool {
     let named = names::parse_entry(path);
     named.zip(Envelope::peek_digest(bytes)).is_some_and(|(named, digest)| digest == named.digest)
 }
 
-/// When the receiver is gone, the thread that checks has failed, and reports it itself.
+/// If the receiver is gone, the checking thread has failed, and reports that itself.
 async fn hand_on(sender: &mpsc::Sender<File>, file: File) {
     drop(sender.send(file).await);
 }

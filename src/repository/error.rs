@@ -9,14 +9,14 @@ use crate::crypto::CryptoError;
 use crate::format::{FormatError, RepositoryId};
 use crate::model::{Digest, FailureKind, Timestamp};
 
-/// A failed operation on a repository. Never holds a payload or a credential.
+/// A failed operation on a repository. Never contains a payload or a credential.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RepositoryError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Something of ours could not be built or sealed.
+    /// An object could not be built or sealed.
     #[error("cannot {what}")]
     Write {
         /// The operation.
@@ -34,15 +34,15 @@ pub enum RepositoryError {
         #[source]
         source: CryptoError,
     },
-    /// Nothing that could be a ledger lies there.
+    /// There is nothing at this place that could be a ledger.
     #[error("there is no repository in {place}: {why}; check the place, or make one with `keyhaven init`")]
     NoRepository {
         /// The store.
         place: String,
-        /// Description of what is there instead.
+        /// What is there instead.
         why: String,
     },
-    /// A repository is there, but not the one that was asked for.
+    /// A different repository is at this place.
     #[error(
         "{place} does not hold repository {id}{}; check the place and the repository id, or give the policy that is on the \
          recovery sheet (`--policy`)",
@@ -51,7 +51,7 @@ pub enum RepositoryError {
     OtherRepository {
         /// The store.
         place: String,
-        /// The repository id asked for.
+        /// The requested repository id.
         id: RepositoryId,
         /// Ids of the repositories whose version 1 is there.
         found: Vec<RepositoryId>,
@@ -59,15 +59,15 @@ pub enum RepositoryError {
     /// The pins allow no version of the policy in force.
     #[error(transparent)]
     Pin(#[from] PinError),
-    /// `init` found something there.
+    /// `init` found an existing repository.
     #[error("{place} already holds {}; nothing was written", held(ids))]
     Exists {
         /// The store.
         place: String,
-        /// Ids of the repositories whose version 1 is there: one, unless somebody put more there or removed it.
+        /// Ids of the repositories whose version 1 is there; one, unless version 1 was removed or others were added.
         ids: Vec<RepositoryId>,
     },
-    /// An object does not hold what its name, its seal or the ledger says.
+    /// The content of an object does not match its name, its seal or the ledger.
     #[error(
         "{path} is damaged: {why}; restore it from a copy of the repository, or use a snapshot that does not need it"
     )]
@@ -77,13 +77,13 @@ pub enum RepositoryError {
         /// Description of the mismatch.
         why: String,
     },
-    /// An object that the ledger names is not there.
+    /// An object that the ledger names is missing.
     #[error("{path} is missing; restore it from a copy of the repository, or use a snapshot that does not need it")]
     Missing {
         /// The object.
         path: String,
     },
-    /// An object is whole, but opens with another key only.
+    /// An object is intact, but opens only with another key.
     #[error("{path} does not open with this key")]
     Locked {
         /// The object.
@@ -92,7 +92,7 @@ pub enum RepositoryError {
         #[source]
         source: FormatError,
     },
-    /// An object is of a format that this program is too old for.
+    /// An object has a format that is too new for this program.
     #[error("{path} cannot be read by this version of keyhaven")]
     Unsupported {
         /// The object.
@@ -101,7 +101,7 @@ pub enum RepositoryError {
         #[source]
         source: FormatError,
     },
-    /// Objects that a snapshot would name are not there whole; their items are to be read again.
+    /// Objects that a snapshot would name are missing or incomplete; their items must be read again.
     #[error("{} object(s) that the snapshot needs are missing or not whole ({}); nothing was recorded, run it again",
         packs.len() + others.len(), first(packs, others))]
     ObjectsMissing {
@@ -113,22 +113,22 @@ pub enum RepositoryError {
     /// The entry would not count, so it was not written.
     #[error("not recorded: {0}")]
     NotAuthorised(#[from] NotAuthorised),
-    /// Nothing can be recorded.
+    /// Nothing can be recorded now.
     #[error("not recorded: {why}")]
     Undecided {
-        /// Why not.
+        /// The reason.
         why: String,
     },
     /// The recipients changed while a snapshot was made.
     #[error("not recorded: the recovery recipients of the trust policy changed during the run; run it again")]
     RecipientsChanged,
-    /// A policy that would not be in force was not published.
+    /// A policy version would not be in force, so it was not published.
     #[error("not published: {why}")]
     NotPublished {
-        /// Why not.
+        /// The reason.
         why: String,
     },
-    /// There may be a newer snapshot, and it is not known here whether it counts.
+    /// There may be a newer snapshot, but this host cannot decide whether it counts.
     #[error(
         "there is no latest snapshot: {} cannot be judged with the policy versions that are here; give one by name, or \
          the newest policy version with `--policy` (it is on the recovery sheet)", candidates.join(", "))]
@@ -144,35 +144,35 @@ pub enum RepositoryError {
         /// The store's clock.
         there: Timestamp,
     },
-    /// Whether the entry arrived is unknown.
+    /// It is unknown whether the entry was written.
     #[error("it is unknown whether {path} was recorded: reading it back failed; the next run will show it")]
     Unconfirmed {
         /// The entry.
         path: String,
-        /// Why it could not be read back.
+        /// Reason why it could not be read back.
         #[source]
         source: StoreError,
     },
-    /// The writer's own folder failed.
+    /// The writer's state directory failed.
     #[error("cannot {action} the state folder {folder}; it must be writable and hold only what keyhaven wrote there")]
     State {
         /// `read` or `write`.
         action: &'static str,
-        /// The folder.
+        /// The directory.
         folder: String,
         /// The cause.
         #[source]
         source: io::Error,
     },
-    /// There is no such snapshot.
+    /// No snapshot matches.
     #[error("no snapshot matches {wanted}: {why}; `keyhaven snapshots` lists them")]
     NoSnapshot {
-        /// The requested value.
+        /// The query.
         wanted: String,
-        /// Why nothing fits.
+        /// The reason.
         why: String,
     },
-    /// A task of ours ended without a result.
+    /// An internal task ended without a result.
     #[error("cannot {what}: its task died, which is a bug of keyhaven's; please report it")]
     Task {
         /// The operation.

@@ -1,4 +1,4 @@
-//! Which snapshot is meant.
+//! Lookup of snapshots.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,22 +8,22 @@ use super::ledger::Ledger;
 use crate::format::{Entry, SnapshotEvent};
 use crate::model::Timestamp;
 
-/// Hexadecimal digits that a prefix of a digest needs at least.
+/// Minimum number of hexadecimal digits of a digest prefix.
 pub const PREFIX_DIGITS: usize = 4;
 
 /// A query for a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SnapshotQuery {
-    /// The newest good one that is live (`latest`).
+    /// The newest good and live snapshot (`latest`).
     Latest,
-    /// A sequence number or at least [`PREFIX_DIGITS`] digits of its digest. A text that is both names the sequence
-    /// number first. Also one that was forgotten or swept: what is asked for by name is not withheld.
+    /// A sequence number, or at least [`PREFIX_DIGITS`] digits of the digest. A text that can be both is tried as a
+    /// sequence number first. Also finds forgotten and swept snapshots.
     Named(String),
-    /// The newest good one that is live and was taken at or before this time.
+    /// The newest good and live snapshot taken at or before this time.
     At(Timestamp),
 }
 
-/// The text names no snapshot.
+/// The text is not a snapshot query.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a snapshot is `latest`, a sequence number, or at least 4 digits of its digest; this is none of them")]
 pub struct WantedError;
@@ -54,12 +54,12 @@ impl fmt::Display for SnapshotQuery {
     }
 }
 
-/// Finds the snapshot that is meant among those that count; by name also among those that cannot be judged because
+/// Finds the snapshot for a query among those that count. By name it also finds those that cannot be judged because
 /// entries or policy versions are missing.
 ///
 /// # Errors
-/// [`RepositoryError::NoSnapshot`] when none or more than one fits; [`RepositoryError::PendingSnapshots`] for `latest`
-/// while there may be a newer one.
+/// [`RepositoryError::NoSnapshot`] if none or more than one fits; [`RepositoryError::PendingSnapshots`] for a query
+/// other than by name while there may be a newer one.
 pub fn find<'a>(ledger: &'a Ledger, wanted: &SnapshotQuery) -> Result<(&'a Entry, &'a SnapshotEvent), RepositoryError> {
     let none = |why: String| RepositoryError::NoSnapshot { wanted: wanted.to_string(), why };
     let undecided = ledger.unproven().chain(ledger.pending_snapshots());

@@ -1,4 +1,4 @@
-//! Making a repository: the one place that writes version 1 of the trust policy.
+//! Creates a repository: the only place that writes version 1 of the trust policy.
 
 use bytes::Bytes;
 
@@ -8,21 +8,21 @@ use crate::format::envelope::Holds;
 use crate::format::{Envelope, Policy, PolicyRef, RepositoryId, names};
 use crate::model::limits;
 
-/// A repository that was made.
+/// A newly created repository.
 #[derive(Debug, Clone)]
 pub struct NewRepository {
     /// Its id.
     pub id: RepositoryId,
-    /// The envelope of version 1 of the policy: what a pin keeps.
+    /// The envelope of version 1 of the policy, to be pinned.
     pub policy: Bytes,
 }
 
 impl Repository {
-    /// Refuses a place where a ledger or a policy is, whatever its state: a second version 1 would be a second
+    /// Checks that a place has no ledger and no policy, in whatever state. A second version 1 would be a second
     /// repository.
     ///
     /// # Errors
-    /// [`RepositoryError::Exists`] with the id of what is there; what the store answers.
+    /// [`RepositoryError::Exists`] with the ids found; errors of the store.
     pub async fn check_free(store: &Store) -> Result<(), RepositoryError> {
         let (trust, ledger) = tokio::try_join!(store.list(names::TRUST), store.list(names::LEDGER))?;
         if trust.is_empty() && ledger.is_empty() {
@@ -33,16 +33,15 @@ impl Repository {
         Err(RepositoryError::Exists { place: store.place(), ids })
     }
 
-    /// Creates a repository: `RECOVER.md`, then `keyhaven.json`, then version 1 of the trust policy, which is read
-    /// back.
+    /// Creates a repository: writes `RECOVER.md`, then `keyhaven.json`, then version 1 of the trust policy, which is
+    /// read back.
     ///
-    /// Returns its id, which everything that reads it is given from now on. Version 1 is unsigned: its digest is all
-    /// the trust that it needs. Interrupted before it was written, there is no repository and the same call works
-    /// again.
+    /// Returns the id that every reader of the repository needs. Version 1 is unsigned, because its digest is the root
+    /// of trust. If interrupted before it is written, there is no repository, and the same call works again.
     ///
     /// # Errors
-    /// [`RepositoryError::Exists`] when one is there already, whatever its state; [`RepositoryError::NotPublished`] for
-    /// a policy that could not have a successor; what the store answers.
+    /// [`RepositoryError::Exists`] if there is a repository already, in whatever state;
+    /// [`RepositoryError::NotPublished`] for a policy that could not have a successor; errors of the store.
     pub async fn init(store: Store, recover_md: Bytes, policy: &Policy) -> Result<NewRepository, RepositoryError> {
         Self::check_free(&store).await?;
         super::trust::check_alone(policy).map_err(|why| RepositoryError::NotPublished { why: why.to_string() })?;

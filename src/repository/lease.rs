@@ -1,12 +1,12 @@
-//! Leases: who of several daemons runs a job just now (`docs/scheduling.md`).
+//! Leases: decide which of several daemons runs a job at a time (`docs/scheduling.md`).
 //!
-//! A lease is a row of numbered objects, `<repository id>/<job>/<20-digit generation>.json`, each made by a create-only
-//! write and never changed. Who makes the next generation after one that was released or has expired holds the lease;
-//! renewing and releasing it are the next generations, too. The newest generation alone says who holds it.
+//! A lease is a series of numbered objects, `<repository id>/<job>/<20-digit generation>.json`, each made by a
+//! create-only write and never changed. The client that creates the generation after a released or expired one holds
+//! the lease. Renewal and release create the next generations, too. Only the newest generation determines the holder.
 //!
-//! A lease makes a double run rare and is no lock: nothing of a repository relies on it, and a lost one stops no run.
-//! It lies outside of every bucket that keeps what is written, and where create-only writes are not honoured
-//! ([`Leases::probe`]) it is not used at all.
+//! A lease makes duplicate runs rare. It is not a lock: the repository does not depend on it, and losing it does not
+//! stop a run. Leases are outside every bucket that retains objects, and are not used if create-only writes are not
+//! honoured ([`Leases::probe`]).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,33 +20,32 @@ use super::store::Created;
 use super::{ObjectInfo, Store, StoreError};
 use crate::model::{Clock, FailureKind, Timestamp};
 
-/// How long past its end a lease is still respected, in milliseconds: a server's `Date` has whole seconds, and an
-/// answer takes its time.
+/// Time after its end for which a lease is still respected, in milliseconds: a server's `Date` has whole seconds, and a
+/// response takes time.
 const MARGIN_MILLIS: i64 = 5_000;
-/// No lease is believed longer than this after it was written, in milliseconds, whatever it says: one written by a wild
-/// clock, or by somebody who means harm, must not stop the jobs for long.
+/// Maximum time after its write for which a lease is respected, in milliseconds, whatever its end. A wrong clock or an
+/// attacker must not stop the jobs for long.
 const LONGEST_MILLIS: i64 = 60 * 60 * 1_000;
-/// How far ahead of the clock a run that was done may lie, in milliseconds; what lies further was written by a clock
-/// that was wrong.
+/// Maximum time that a completed run may be ahead of the clock, in milliseconds. A later one comes from a wrong clock.
 const AHEAD_MILLIS: i64 = 5 * 60 * 1_000;
-/// Generations that stay behind the newest. A daemon that is slow between looking and writing then meets an object,
-/// instead of making one of a number that is long over.
+/// Number of older generations that are kept. A daemon that is slow between reading and writing then hits an existing
+/// object, instead of creating an outdated generation.
 const KEPT: u64 = 16;
-/// The largest lease object that is read, in bytes.
+/// Maximum size of a lease object, in bytes.
 const LARGEST: usize = 4096;
 /// Number of retries if another daemon was faster.
 const ROUNDS: usize = 4;
-/// Writers side by side in the probe: some servers honour one create after the other, but not two at once.
+/// Number of concurrent writers in the probe: some servers honour sequential but not concurrent create-only writes.
 const RACERS: usize = 8;
 
-/// Why a lease could not be taken, renewed or given back. A job runs all the same.
+/// A lease could not be taken, renewed or released. The job runs anyway.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LeaseError {
     /// The store failed.
     #[error("the place of the leases failed")]
     Store(#[from] StoreError),
-    /// Two daemons could both be told that they hold a lease.
+    /// Two daemons could both hold the same lease.
     #[error(
         "leases cannot be kept in {place}: {why}; point daemon.lease_url at an unversioned, unlocked bucket of a server that \
          honours `If-None-Match: *`, or leave it out"
@@ -54,19 +53,19 @@ pub enum LeaseError {
     Unfit {
         /// The store.
         place: String,
-        /// Its action.
+        /// Observed behaviour.
         why: &'static str,
     },
-    /// Others were faster several times in a row.
+    /// Other clients were faster several times in a row.
     #[error("the lease {folder} changed hands while it was read, {ROUNDS} times in a row")]
     Contended {
-        /// The folder of the lease.
+        /// The directory of the lease.
         folder: String,
     },
-    /// There is no next number.
+    /// There is no next generation number.
     #[error("the lease {folder} holds a generation that no daemon wrote; delete it")]
     Spoiled {
-        /// The folder of the lease.
+        /// The directory of the lease.
         folder: String,
     },
 }
@@ -86,18 +85,18 @@ impl LeaseError {
 /// Result of a request for a lease.
 #[derive(Debug, PartialEq, Eq)]
 pub enum LeaseAnswer {
-    /// It is ours, until it is released or expires.
+    /// We hold it, until it is released or expires.
     Ours(Lease),
-    /// Another holds it.
+    /// Another client holds it.
     Theirs {
-        /// Who, as it calls itself.
+        /// The name of the holder.
         owner: String,
-        /// Its end, unless it is renewed.
+        /// End of the lease, unless it is renewed.
         until: Timestamp,
     },
 }
 
-/// A lease that we took.
+/// A lease that we hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
     folder: String,
@@ -108,27 +107,27 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Its number: a later holder has a higher one.
+    /// Returns its generation: a later holder has a higher one.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// The newest run that was brought to its end under this lease, by whomever: when it was due. For jobs that leave
-    /// no entry in the ledger, nothing else says so.
+    /// Returns the due time of the newest run that any daemon completed under this lease. Only this records the runs of
+    /// jobs that write no ledger entry.
     #[must_use]
     pub fn done(&self) -> Option<Timestamp> {
         self.done
     }
 
-    /// When it ends unless it is renewed, by the store's clock.
+    /// Returns its end, unless it is renewed, by the store's clock.
     #[must_use]
     pub fn expires(&self) -> Timestamp {
         self.expires
     }
 }
 
-/// One generation as it is stored.
+/// One generation as stored.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Record {
     owner: String,
@@ -150,8 +149,8 @@ pub struct Leases {
 }
 
 impl Leases {
-    /// Leases in `store` for a daemon that calls itself `owner`, each for `term` at a time (at most an hour). `clock`
-    /// is used where the store has none of its own: in a folder.
+    /// Creates leases in `store` for a daemon named `owner`, each for `term` at a time (at most an hour). `clock` is
+    /// used if the store has no own clock, as with a directory.
     #[must_use]
     pub fn new(store: Store, clock: Arc<dyn Clock>, owner: &str, term: Duration) -> Self {
         Self { store, clock, owner: owner.to_owned(), term }
@@ -163,14 +162,14 @@ impl Leases {
         self.term
     }
 
-    /// Tries whether the place is fit for leases: of several create-only writes of one name, at once and after each
-    /// other, one may succeed, and what was made can be deleted.
+    /// Checks that the place is suitable for leases: of several create-only writes of one name, concurrent or
+    /// sequential, at most one may succeed, and the object can be deleted.
     ///
-    /// Tried with real servers: versioned buckets of Ceph overwrite, its newest release when the writes are
-    /// simultaneous; others ignore the condition or check before they write.
+    /// Tested with real servers: versioned buckets of Ceph overwrite (its newest release only for concurrent writes);
+    /// others ignore the condition or check it before they write.
     ///
     /// # Errors
-    /// [`LeaseError::Unfit`], or what the store answers.
+    /// [`LeaseError::Unfit`], or errors of the store.
     pub async fn probe(&self) -> Result<(), LeaseError> {
         let path = format!("probe/{}.json", Uuid::new_v4());
         let result = self.race(&path).await;
@@ -193,7 +192,7 @@ impl Leases {
         if late == Created::New || winners.len() > 1 {
             return Err(self.unfit("it lets several writers make one and the same object"));
         }
-        // No winner at all is an answer that was lost on the way; what is kept must be the winner's otherwise.
+        // No winner at all means that an answer was lost. Otherwise the stored object must be the winner's.
         match winners.first().and_then(|at| texts.get(*at)) {
             Some(text) if kept != text.as_bytes() => Err(self.unfit("it overwrote what it had just refused to")),
             _ => Ok(()),
@@ -204,7 +203,7 @@ impl Leases {
         LeaseError::Unfit { place: self.store.place(), why }
     }
 
-    /// Takes the lease of a job, unless another holds it.
+    /// Takes the lease of a job, unless another client holds it.
     ///
     /// # Errors
     /// Errors of the store; [`LeaseError::Contended`], [`LeaseError::Spoiled`].
@@ -223,7 +222,7 @@ impl Leases {
                 return Ok(LeaseAnswer::Theirs { owner: record.owner.clone(), until: record.expires });
             }
             let (before, done) = newest.map_or((0, None), |(generation, record)| (generation, record.done));
-            // Nobody has done what is not due yet; believed, it would keep the job from being run until then.
+            // A run that is not due yet cannot be completed. Believing it would stop the job until then.
             let done = done.filter(|done| *done <= now.plus_millis(AHEAD_MILLIS));
             let lease = Lease { folder: folder.clone(), generation: before, taken: now, expires: now, done };
             if let Some(lease) = self.next(&lease, now, false).await? {
@@ -233,12 +232,12 @@ impl Leases {
         Err(LeaseError::Contended { folder })
     }
 
-    /// Holds a lease for another term. `false`: another has taken it since it expired, and it is ours no more.
+    /// Renews a lease for another term. Returns `false` if it expired and another client has taken it.
     ///
     /// # Errors
-    /// As [`Leases::take`]; the lease is then as it was.
+    /// As [`Leases::take`]; the lease is then unchanged.
     pub async fn renew(&self, lease: &mut Lease) -> Result<bool, LeaseError> {
-        // Asked for its clock as much as for anything: the last answer may be long ago.
+        // This request updates the store's clock: the last answer may be long ago.
         self.store.head(&path(&lease.folder, lease.generation)).await?;
         match self.next(lease, self.now(), false).await? {
             Some(next) => *lease = next,
@@ -247,17 +246,17 @@ impl Leases {
         Ok(true)
     }
 
-    /// Gives a lease back, so that others need not wait for its end; `done` is the run that was brought to its end, if
-    /// one was. A lease that another has taken by now is left alone.
+    /// Releases a lease, so that others need not wait for its end; `done` is the completed run, if any. Has no effect
+    /// on a lease that another client has taken.
     ///
     /// # Errors
-    /// As [`Leases::take`]; it then ends by itself.
+    /// As [`Leases::take`]; the lease then expires.
     pub async fn release(&self, lease: &Lease, done: Option<Timestamp>) -> Result<(), LeaseError> {
         let lease = Lease { done: lease.done.max(done), ..lease.clone() };
         self.next(&lease, self.now(), true).await.map(drop)
     }
 
-    /// Makes the generation after `lease`. `None` when another did.
+    /// Creates the generation after `lease`. Returns `None` if another client did.
     async fn next(&self, lease: &Lease, now: Timestamp, released: bool) -> Result<Option<Lease>, LeaseError> {
         let folder = &lease.folder;
         let spoiled = || LeaseError::Spoiled { folder: folder.clone() };
@@ -274,19 +273,19 @@ impl Leases {
         if !self.create(&path(folder, generation), &record).await? {
             return Ok(None);
         }
-        // Generations that are over are deleted: a number may be free again that others are past already.
+        // Old generations are deleted, so a number may be free again although others are past it.
         let there = self.generations(folder).await?;
         if there.last().is_some_and(|(newest, _)| *newest > generation) {
             return Ok(None);
         }
         for (old, _) in there.iter().filter(|(old, _)| old.saturating_add(KEPT) < generation) {
-            // Only tidiness; the next daemon tries again. That deleting works at all was probed.
+            // Cleanup only; the next daemon tries again. The probe has shown that deletes work.
             drop(self.store.delete(&path(folder, *old)).await);
         }
         Ok(Some(Lease { generation, expires: record.expires, ..lease.clone() }))
     }
 
-    /// Returns true if exactly this record is stored under that name now.
+    /// Returns true if exactly this record is stored under that name.
     async fn create(&self, path: &str, record: &Record) -> Result<bool, LeaseError> {
         let bytes = serde_json::to_vec(record).map_err(|error| StoreError::Other {
             what: format!("write {path}"),
@@ -299,7 +298,7 @@ impl Leases {
             Err(error @ (StoreError::Unreachable { .. } | StoreError::Other { .. })) => Some(error),
             Err(error) => return Err(error.into()),
         };
-        // A write whose answer was lost is sent again and finds itself: only the content shows whose it is.
+        // A write whose answer was lost is retried and finds its own object. Only the content shows whose it is.
         match (self.store.get(path, LARGEST).await, refused) {
             (Ok(bytes), _) => Ok(serde_json::from_slice::<Record>(&bytes).is_ok_and(|kept| kept.nonce == record.nonce)),
             (Err(StoreError::NotFound { .. }), Some(refused)) => Err(refused.into()),
@@ -308,7 +307,7 @@ impl Leases {
         }
     }
 
-    /// The newest generation and what it says.
+    /// Reads the newest generation.
     async fn newest(&self, folder: &str) -> Result<LeaseRecord, LeaseError> {
         let there = self.generations(folder).await?;
         let Some((generation, object)) = there.last() else { return Ok(LeaseRecord::Is(None)) };
@@ -319,7 +318,7 @@ impl Leases {
             Err(StoreError::TooLarge { .. }) => None,
             Err(error) => return Err(error.into()),
         }
-        // Nobody knows what it was meant to say: it holds for as long as one of ours would.
+        // Unreadable: assume the term of one of our own leases.
         .unwrap_or_else(|| Record {
             owner: "an unreadable lease".to_owned(),
             nonce: String::new(),
@@ -332,7 +331,7 @@ impl Leases {
         Ok(LeaseRecord::Is(Some((*generation, record))))
     }
 
-    /// The generations of a lease, oldest first.
+    /// Returns the generations of a lease, oldest first.
     async fn generations(&self, folder: &str) -> Result<Vec<(u64, ObjectInfo)>, LeaseError> {
         let listed = self.store.list(folder).await?;
         let number = |object: &ObjectInfo| {
@@ -354,7 +353,7 @@ impl Leases {
 enum LeaseRecord {
     /// Its newest generation, if there is one.
     Is(Option<(u64, Record)>),
-    /// It was listed and gone when it was read.
+    /// It was deleted between listing and reading.
     Moved,
 }
 
@@ -362,7 +361,7 @@ fn path(folder: &str, generation: u64) -> String {
     format!("{folder}/{generation:020}.json")
 }
 
-/// The name of a job as one segment of a path.
+/// Encodes the name of a job as one path segment.
 fn spelled(job: &str) -> String {
     let spell = |byte: u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => char::from(byte).to_string(),

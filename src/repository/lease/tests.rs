@@ -9,23 +9,23 @@ use super::*;
 
 const TERM: Duration = Duration::from_secs(60);
 
-/// What the next create does besides what it should.
+/// Fault of the next create.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Fault {
     None,
-    /// Stored, answered as if another had been there: a second try met the first.
+    /// Stored, but answered as if the object existed: a retry met the first attempt.
     MeetsItself,
-    /// Stored, and the answer is lost.
+    /// Stored, but the answer is lost.
     AnswerLost,
     /// Not stored, and the answer is lost.
     RequestLost,
-    /// Every create overwrites and succeeds, as on a versioned bucket.
+    /// Every create overwrites and succeeds, as in a versioned bucket.
     Overwrites,
-    /// Nothing can be deleted.
+    /// Deletes fail.
     KeepsAll,
 }
 
-/// A store in memory with a clock of its own.
+/// A store in memory with its own clock.
 #[derive(Debug)]
 struct Place {
     objects: Mutex<BTreeMap<String, (Bytes, Timestamp)>>,
@@ -178,7 +178,7 @@ async fn the_next_one_learns_what_was_done() {
     a.release(&lease, Some(slot)).await.unwrap();
     let lease = ours(&b).await;
     assert_eq!(lease.done(), Some(slot));
-    // One that failed or was older takes nothing back.
+    // A failed or older run does not reset it.
     b.release(&lease, Some(slot.plus_millis(-1))).await.unwrap();
     let lease = ours(&a).await;
     a.release(&lease, None).await.unwrap();
@@ -213,7 +213,7 @@ async fn renewing_holds_it_for_as_long_as_it_goes_on() {
     }
     assert_eq!(lease.generation(), 101);
     assert!(place.names().len() <= 17, "old generations go: {}", place.names().len());
-    // Even when it slept past the end, as long as nobody else came.
+    // Also after it slept past the end, as long as no other client took it.
     place.pass(1_000);
     assert!(a.renew(&mut lease).await.unwrap());
     is_theirs(&b, "a").await;
@@ -249,7 +249,7 @@ async fn a_number_that_is_free_again_is_not_taken_for_the_lease() {
         assert!(b.renew(&mut lease).await.unwrap());
     }
     assert!(!place.names().contains(&path("repo/backup", 2)), "cleaned up");
-    // `a` goes on from where it was, long past.
+    // `a` continues from its outdated generation.
     let mut late = late;
     assert!(!a.renew(&mut late).await.unwrap());
     is_theirs(&a, "b").await;
