@@ -1,4 +1,4 @@
-//! `keyhaven.json`: shows people and tools which repository this is. No decision depends on it.
+//! `keyhaven.json`: identifies the repository for people and tools. No decision depends on it.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use crate::format::version::FormatVersion;
 use crate::format::{FormatError, Policy, PolicyRef, RepositoryId, SourceName, canonical, names};
 use crate::model::{Timestamp, limits};
 
-/// Contents of the file, all from version 1 of the policy.
+/// Content of the file, all from version 1 of the policy.
 #[derive(Serialize)]
 struct Marker<'a> {
     created: Timestamp,
@@ -26,10 +26,10 @@ struct Named {
     repository: String,
 }
 
-/// The file, as `init` writes it.
+/// Returns the content of the file, as `init` writes it.
 ///
 /// # Errors
-/// When the policy holds what canonical JSON cannot.
+/// When the policy contains a value that canonical JSON cannot hold.
 pub(super) fn write(id: RepositoryId, first: &Policy) -> Result<Vec<u8>, FormatError> {
     let marker =
         Marker { created: first.time, format: first.format, kind: "repository", repository: id, source: &first.source };
@@ -38,8 +38,8 @@ pub(super) fn write(id: RepositoryId, first: &Policy) -> Result<Vec<u8>, FormatE
     Ok(bytes)
 }
 
-/// Reads it: its bytes when it names the repository, else what is odd about it. Nothing that is wrong with it stops
-/// anybody.
+/// Reads the file. Returns its bytes if it names the repository, otherwise a warning. Its problems never stop a
+/// command.
 pub(super) async fn read(store: &Store, id: &RepositoryId) -> Result<Bytes, String> {
     let odd = |what: &str| format!("{} {what}; the trust policy decides, not this file", names::KEYHAVEN_JSON);
     match store.get(names::KEYHAVEN_JSON, limits::ENTRY).await {
@@ -54,7 +54,7 @@ pub(super) async fn read(store: &Store, id: &RepositoryId) -> Result<Bytes, Stri
     }
 }
 
-/// Returns true if it says what `init` wrote. Members of a later minor version may be there, too.
+/// Returns true if it has the members that `init` wrote. It may also have members of a later minor version.
 fn is_as_written(found: &[u8], expected: &[u8]) -> bool {
     let members = |bytes: &[u8]| {
         let line = bytes.strip_suffix(b"\n")?;
@@ -68,8 +68,8 @@ fn is_as_written(found: &[u8], expected: &[u8]) -> bool {
 }
 
 impl Repository {
-    /// What is odd about `keyhaven.json` that shows only beside the policy: for a check, which reads everything. What
-    /// shows without is among [`Repository::warnings`].
+    /// Returns a warning about `keyhaven.json` that requires the policy, for a check that reads everything. Other
+    /// warnings are in [`Repository::warnings`].
     #[must_use]
     pub fn changed_marker(&self, ledger: &Ledger) -> Option<String> {
         let found = self.inner.marker.as_ref()?;

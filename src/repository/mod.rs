@@ -1,8 +1,8 @@
 //! Trust, ledger, packs, catalogues, commit: what is stored, where, and in which order (`docs/format.md`).
 //!
-//! [`Store`] is the place, with every peculiarity of object_store; [`trust`] and [`ledger`] the pure reading of the
-//! trust policy and of entries; [`Repository`] all together. Nothing here is ever deleted, and nothing but a wrong
-//! `RECOVER.md` rewritten.
+//! [`Store`] is the storage, with all peculiarities of object_store. [`trust`] and [`ledger`] are the pure evaluation
+//! of the trust policy and of entries. [`Repository`] joins them. Nothing here deletes an object, and only a wrong
+//! `RECOVER.md` is rewritten.
 
 #[expect(clippy::disallowed_methods, reason = "a cache is a folder on this host, outside of every store")]
 mod cache;

@@ -1,4 +1,4 @@
-//! Objects by digest: packs, catalogue parts, lists of packs.
+//! Objects by digest: packs, catalogue parts, pack lists.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,12 +23,12 @@ use crate::model::{Digest, FailureKind, Item, limits};
 pub struct SealedFacts {
     /// Its size in bytes.
     pub size: u64,
-    /// Number of recipients that its age header has; `None` without a readable header.
+    /// Number of recipients in its age header; `None` if the header is not readable.
     pub recipients: Option<usize>,
 }
 
 impl SealedFacts {
-    /// Reads them from the bytes of the object.
+    /// Reads the facts from the bytes of the object.
     #[must_use]
     pub fn of(sealed: &[u8]) -> Self {
         Self { size: sealed.len() as u64, recipients: header_stanzas(sealed).ok() }
@@ -36,7 +36,7 @@ impl SealedFacts {
 }
 
 impl Repository {
-    /// Writes a sealed pack. Repeating it is harmless.
+    /// Writes a sealed pack. Can be repeated safely.
     ///
     /// # Errors
     /// Errors of the store.
@@ -44,7 +44,7 @@ impl Repository {
         Ok(self.store().put(&names::pack(&pack.digest), pack.bytes.clone()).await?)
     }
 
-    /// Writes a sealed catalogue part. Repeating it is harmless.
+    /// Writes a sealed catalogue part. Can be repeated safely.
     ///
     /// # Errors
     /// Errors of the store.
@@ -52,10 +52,10 @@ impl Repository {
         Ok(self.store().put(&names::catalogue(&part.digest), part.bytes.clone()).await?)
     }
 
-    /// Writes the list of the packs that a snapshot needs; returns its name.
+    /// Writes the list of the packs that a snapshot needs. Returns its digest.
     ///
     /// # Errors
-    /// When it is over 4 MiB or 4,096 packs, or names a pack twice; what the store answers.
+    /// When it exceeds 4 MiB or 4,096 packs, or repeats a pack; errors of the store.
     pub async fn put_list(&self, list: &PackList) -> Result<Digest, RepositoryError> {
         let bytes = list
             .encode()
@@ -65,16 +65,16 @@ impl Repository {
         Ok(digest)
     }
 
-    /// The sealed bytes of a pack, which are what its name says.
+    /// Returns the sealed bytes of a pack; they match its name.
     ///
     /// # Errors
-    /// [`RepositoryError::Missing`]; [`RepositoryError::Damaged`] when it is too large or other bytes; what the store
-    /// answers.
+    /// [`RepositoryError::Missing`]; [`RepositoryError::Damaged`] if it is too large or does not match its name; errors
+    /// of the store.
     pub async fn get_pack(&self, pack: &Digest) -> Result<Bytes, RepositoryError> {
         self.get_checked(&names::pack(pack), pack, limits::SEALED_READ).await
     }
 
-    /// The sealed bytes of a catalogue part, which are what its name says.
+    /// Returns the sealed bytes of a catalogue part; they match its name.
     ///
     /// # Errors
     /// As [`Repository::get_pack`].
@@ -82,17 +82,17 @@ impl Repository {
         self.get_checked(&names::catalogue(part), part, limits::SEALED_READ).await
     }
 
-    /// A list of packs.
+    /// Reads a pack list.
     ///
     /// # Errors
-    /// As [`Repository::get_pack`], and when it is no list.
+    /// As [`Repository::get_pack`], and if it is not a list.
     pub async fn get_list(&self, list: &Digest) -> Result<PackList, RepositoryError> {
         let path = names::list(list);
         let bytes = self.get_checked(&path, list, limits::LIST).await?;
         PackList::decode(&bytes).map_err(|error| unopened(&path, error))
     }
 
-    /// The recovery instructions, which the trust policy names by this digest.
+    /// Reads the recovery instructions, which the trust policy names by this digest.
     ///
     /// # Errors
     /// As [`Repository::get_pack`].
@@ -106,7 +106,7 @@ impl Repository {
         })
     }
 
-    /// Every pack that is there, with its sealed size: one listing.
+    /// Returns every pack in the store with its sealed size, from one listing.
     ///
     /// # Errors
     /// Errors of the store.
@@ -114,7 +114,7 @@ impl Repository {
         self.sizes(names::PACKS, names::parse_pack).await
     }
 
-    /// Every catalogue part that is there, with its sealed size: one listing.
+    /// Returns every catalogue part in the store with its sealed size, from one listing.
     ///
     /// # Errors
     /// Errors of the store.
@@ -122,17 +122,17 @@ impl Repository {
         self.sizes(names::CATALOGUES, names::parse_catalogue).await
     }
 
-    /// Fetches, checks and opens a pack, and gives every line with its MAC checked. At most 64 MiB of payloads.
+    /// Fetches, checks and opens a pack. Returns every line, with its MAC checked; at most 64 MiB of payloads.
     ///
     /// # Errors
-    /// [`RepositoryError::Missing`], [`RepositoryError::Damaged`], [`RepositoryError::Locked`], what the store answers.
+    /// [`RepositoryError::Missing`], [`RepositoryError::Damaged`], [`RepositoryError::Locked`], errors of the store.
     pub async fn open_pack(&self, pack: &Digest, keys: &Arc<Identities>) -> Result<Vec<PackLine>, RepositoryError> {
         let (lines, _) = self.read_pack(pack, keys, |line, lines: &mut Vec<PackLine>| lines.push(line)).await?;
         Ok(lines)
     }
 
-    /// Fetches, checks and opens a pack and folds its lines into `T` on a blocking thread, one line in memory at a
-    /// time. Gives what shows of it without a key, too.
+    /// Fetches, checks and opens a pack and folds its lines into `T` on a blocking thread, with one line in memory at a
+    /// time. Also returns the facts visible without a key.
     ///
     /// # Errors
     /// As [`Repository::open_pack`].
@@ -146,7 +146,7 @@ impl Repository {
         self.read_lines::<PackLines, T>(names::pack(pack), sealed, keys, fold).await
     }
 
-    /// Fetches, checks and opens one part of a catalogue: its items in key order, as many as the entry says.
+    /// Fetches, checks and opens one part of a catalogue. Returns its items in key order, as many as the entry says.
     ///
     /// # Errors
     /// As [`Repository::open_pack`].
@@ -159,8 +159,8 @@ impl Repository {
         Ok(items)
     }
 
-    /// Fetches, checks and opens one part of a catalogue and folds its items into `T` on a blocking thread. Gives the
-    /// sealed size too. How many items there should be is for the caller to compare.
+    /// Fetches, checks and opens one part of a catalogue and folds its items into `T` on a blocking thread. Also
+    /// returns the facts visible without a key. The caller compares the number of items.
     ///
     /// # Errors
     /// As [`Repository::open_pack`].
@@ -194,7 +194,7 @@ impl Repository {
         .await
     }
 
-    /// Reads an object that is what its name says: the current version, else an older one.
+    /// Reads an object that matches its name: the current version, otherwise an older one.
     async fn get_checked(&self, path: &str, digest: &Digest, limit: usize) -> Result<Bytes, RepositoryError> {
         let wrong = match self.get_current(path, digest, limit).await {
             Err(error @ (RepositoryError::Damaged { .. } | RepositoryError::Missing { .. })) => error,
@@ -204,7 +204,7 @@ impl Repository {
         older.ok_or(wrong)
     }
 
-    /// Reads the current version of an object, which is what its name says.
+    /// Reads the current version of an object, if it matches its name.
     pub(super) async fn get_current(
         &self,
         path: &str,
@@ -213,7 +213,7 @@ impl Repository {
     ) -> Result<Bytes, RepositoryError> {
         let path_of = || path.to_owned();
         let mut wrong = RepositoryError::Missing { path: path_of() };
-        // A store that lags may answer with what was there before, and one in trouble with a part of it.
+        // A lagging store may return earlier content, and an overloaded one a truncated object.
         for _ in 0..READS {
             let bytes = match self.store().get(path, limit).await {
                 Ok(bytes) => bytes,
@@ -234,7 +234,7 @@ impl Repository {
         Err(wrong)
     }
 
-    /// Objects of a folder by the digest in their name. What has no such name is foreign and left aside.
+    /// Returns the objects of a directory by the digest in their names. Ignores foreign names.
     async fn sizes(
         &self,
         folder: &str,
@@ -249,7 +249,7 @@ fn damaged(path: &str, error: &FormatError) -> RepositoryError {
     RepositoryError::Damaged { path: path.to_owned(), why: with_causes(error) }
 }
 
-/// Distinguishes a key that does not fit, or a program that is too old, from damaged bytes.
+/// Distinguishes a wrong key, or a program that is too old, from damaged bytes.
 fn unopened(path: &str, error: FormatError) -> RepositoryError {
     let path = path.to_owned();
     match error {
@@ -259,7 +259,7 @@ fn unopened(path: &str, error: FormatError) -> RepositoryError {
     }
 }
 
-/// Runs what would hold up an async thread on a blocking one.
+/// Runs blocking work on a blocking thread.
 pub(super) async fn blocking<T: Send + 'static>(
     what: String,
     work: impl FnOnce() -> Result<T, RepositoryError> + Send + 'static,

@@ -1,7 +1,7 @@
-//! Older versions of objects in a versioned bucket, read where the current one is gone or is not what its name says.
+//! Older versions of objects in a versioned bucket, read if the current one is missing or does not match its name.
 //!
-//! Names are digests, so a version that fits its name is the right one, whatever was written later. The oldest is
-//! tried first: to be first, others would have to know the digest before the object was written.
+//! Names are digests, so a version that matches its name is the right one, whatever was written later. The oldest is
+//! tried first: to write before it, an attacker would have to know the digest in advance.
 
 use std::collections::BTreeMap;
 
@@ -15,15 +15,15 @@ use super::{Repository, RepositoryError, StoreError};
 use crate::format::{EntryRef, names};
 use crate::model::limits;
 
-/// Versions of one object that are tried. More of them that do not fit were put there to hide the right one, which is
-/// among the oldest.
+/// Maximum number of versions of one object that are tried. If more do not match, they were added to hide the right
+/// one, which is among the oldest.
 const TRIED: usize = 100;
 
 impl Repository {
-    /// Reads the oldest version of an object that `fits` its name, if there is one.
+    /// Reads the oldest version of an object for which `fits` returns true, if there is one.
     ///
     /// # Errors
-    /// Errors of the store. A store that shows no older versions has none.
+    /// Errors of the store. A store that lists no older versions yields none.
     pub(super) async fn read_older(
         &self,
         path: &str,
@@ -47,7 +47,7 @@ impl Repository {
         for version in versions.iter().filter(|version| version.object.size <= limit as u64).take(TRIED) {
             match self.store().get_version(version, limit).await {
                 Ok(bytes) if fits(&bytes) => return Ok(Some(bytes)),
-                // Deleted meanwhile by a lifecycle rule, archived, or not to be read: another one may do.
+                // Deleted meanwhile by a lifecycle rule, archived, or not readable: try another one.
                 Ok(_)
                 | Err(
                     StoreError::NotFound { .. }
@@ -61,7 +61,7 @@ impl Repository {
         Ok(None)
     }
 
-    /// Reads entries that the ledger lacks from older versions of their files. Returns which were read.
+    /// Reads entries that the ledger lacks from older versions of their files. Returns those that were read.
     pub(super) async fn push_older(
         &self,
         reader: &mut LedgerReader,
@@ -93,8 +93,8 @@ impl Repository {
         Ok(read)
     }
 
-    /// Paths of objects whose current version is gone or wrong, and that were read from an older one. What was put back
-    /// since is still among them.
+    /// Returns paths of objects whose current version is missing or wrong and that were read from an older one,
+    /// including those put back since.
     #[must_use]
     pub fn superseded(&self) -> Vec<String> {
         let superseded = self.inner.superseded.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! A repository that exists: its id, its store, its pins, its ledger as of now.
+//! An existing repository: its id, store, pins and current ledger.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -13,36 +13,36 @@ use super::trust::Pin;
 use super::{RepositoryError, StateDirectory, Store, StoreError, marker};
 use crate::format::{RepositoryId, SourceName, names};
 
-/// Requests for small objects that run side by side.
+/// Maximum number of concurrent requests for small objects.
 pub(super) const SMALL_IN_FLIGHT: usize = 16;
 
 /// A repository, by its id; cheap to clone.
 ///
-/// Reading never writes to the store. Entries are immutable, so only what a listing shows anew is fetched: those that
-/// were read are kept on this host's disk with [`Repository::cached_in`], else in memory, and not at all where the
-/// store is a directory of this host.
+/// Reading never writes to the store. Entries are immutable, so only newly listed ones are fetched. Entries already
+/// read are cached on this host's disk with [`Repository::cached_in`], otherwise in memory, and not at all if the store
+/// is a local directory.
 #[derive(Clone)]
 pub struct Repository {
     pub(super) inner: Arc<RepositoryInner>,
     pub(super) cache: Option<Arc<EntryCache>>,
     pub(super) state: Option<StateDirectory>,
-    /// True if the pins were chosen for one command: then what the host remembers of the policy is left aside.
+    /// True if the pins were chosen for one command. The policy that the host remembers is then ignored.
     pub(super) policy_chosen: bool,
 }
 
 pub(super) struct RepositoryInner {
     store: Store,
     id: RepositoryId,
-    /// Versions of the trust policy that this host holds on to.
+    /// Versions of the trust policy that this host relies on.
     pub(super) pins: Vec<Pin>,
-    /// `keyhaven.json`, when it names this repository.
+    /// `keyhaven.json`, if it names this repository.
     pub(super) marker: Option<Bytes>,
     warnings: Vec<String>,
-    /// The instance that the repository belongs to, once the policy was read.
+    /// The source instance, set once the policy was read.
     pub(super) source: OnceLock<SourceName>,
-    /// Entries that cannot be had again without a request, by path.
+    /// Entries that are cached in memory, by path, because nothing else avoids a request for them.
     pub(super) entries: Mutex<HashMap<String, Bytes>>,
-    /// True if entries must come from the store itself, whatever the disk has.
+    /// True if entries must come from the store, regardless of the cache on disk.
     pub(super) anew: AtomicBool,
     /// Objects that were read from an older version.
     pub(super) superseded: Mutex<BTreeSet<String>>,
@@ -57,11 +57,11 @@ impl Repository {
         Self::open_pinned(store, id, Vec::new()).await
     }
 
-    /// As [`Repository::open`], with versions of the trust policy that this host holds on to.
+    /// As [`Repository::open`], with versions of the trust policy that this host relies on.
     ///
     /// # Errors
-    /// [`RepositoryError::NoRepository`] when there is neither a policy nor an entry, which is never taken for a new
-    /// start; [`RepositoryError::OtherRepository`] when there are only other repositories; what the store answers.
+    /// [`RepositoryError::NoRepository`] if there is neither a policy nor an entry, which never counts as a new
+    /// repository; [`RepositoryError::OtherRepository`] if there are only other repositories; errors of the store.
     pub async fn open_pinned(store: Store, id: RepositoryId, pins: Vec<Pin>) -> Result<Self, RepositoryError> {
         let (trust, ledger) = tokio::try_join!(paths(&store, names::TRUST), paths(&store, names::LEDGER))?;
         let policies: Vec<_> = trust.iter().filter_map(|path| names::parse_policy(path)).collect();
@@ -97,52 +97,54 @@ impl Repository {
         Ok(Self { inner: Arc::new(inner), cache: None, state: None, policy_chosen: false })
     }
 
-    /// As it is, with the entries that are read kept in the part of a state directory that belongs to this repository,
-    /// and taken from there. A directory that is missing or cannot be used costs requests and fails nothing.
+    /// Returns the repository with a disk cache of entries, in this repository's part of a state directory. A missing
+    /// or unusable directory only costs requests.
     #[must_use]
     pub fn cached_in(self, state: &StateDirectory) -> Self {
         Self { cache: Some(Arc::new(EntryCache::new(state))), ..self }
     }
 
-    /// As it is, with the memory of this host: heads and policy that it saw before are asked for, and remembered.
+    /// Returns the repository with the memory of this host: looks up the heads and policy that it saw, and remembers
+    /// new ones.
     #[must_use]
     pub fn remembered_in(self, state: StateDirectory) -> Self {
         Self { state: Some(state), ..self }
     }
 
-    /// As it is, with pins that were chosen for one command: the policy that this host, or a writer, remembers is
-    /// neither held against them nor replaced. Heads and entries that it remembers are asked for as ever.
+    /// Returns the repository with pins that were chosen for one command. The policy that this host, or a writer,
+    /// remembers is neither checked against them nor replaced. Remembered heads and entries are still looked up.
     #[must_use]
     pub fn choosing_policy(self) -> Self {
         Self { policy_chosen: true, ..self }
     }
 
-    /// The id: the digest of version 1 of the trust policy.
+    /// Returns the id: the digest of version 1 of the trust policy.
     #[must_use]
     pub fn id(&self) -> &RepositoryId {
         &self.inner.id
     }
 
-    /// The instance that the repository belongs to; `None` before its policy was read.
+    /// Returns the source instance; `None` before the policy was read.
     #[must_use]
     pub fn source(&self) -> Option<SourceName> {
         self.inner.source.get().cloned()
     }
 
-    /// Its location.
+    /// Returns its location.
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.inner.store
     }
 
-    /// Returns oddities of the files on which no decision depends.
+    /// Returns warnings about files on which no decision depends.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.inner.warnings
     }
 }
 
-/// Paths of what is in a folder, or was: what was deleted in a versioned bucket is still part of the repository.
+/// Returns the paths of current and former objects in a directory: objects deleted in a versioned bucket still belong
+/// to the repository.
 async fn paths(store: &Store, folder: &str) -> Result<BTreeSet<String>, StoreError> {
     let Listing { current, older } = store.list_with_older(folder).await?;
     Ok(current.into_iter().chain(older.into_iter().map(|version| version.object)).map(|object| object.path).collect())

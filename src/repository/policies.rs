@@ -1,4 +1,4 @@
-//! The trust policy in the store: read and published.
+//! Reads and publishes the trust policy in the store.
 
 use bytes::Bytes;
 use data_encoding::BASE64;
@@ -15,18 +15,19 @@ use crate::format::envelope::Holds;
 use crate::format::{Envelope, FormatError, Policy, PolicyRef, names};
 use crate::model::limits;
 
-/// Files of `trust/` that are read, besides version 1 and the pins: one may be half a MiB, and name thousands of
-/// others. Each key's first entry under a version carries it too, so a flood of files hides no version that was used.
+/// Maximum number of files of `trust/` that are read, besides version 1 and the pins: one may have half a MiB and name
+/// thousands of others. Each key's first entry under a version carries it, too, so a flood of files cannot hide a used
+/// version.
 const READ: usize = 2_000;
 
-/// Said of a pipe, a device, a directory or a link where a file should be.
+/// Description of a pipe, a device, a directory or a link in place of a file.
 pub(super) const NO_FILE: &str = "no plain file, never opened";
 
-/// Contents of `trust/`.
+/// Content of `trust/`.
 #[derive(Debug, Default)]
 pub(super) struct StoredPolicies {
     pub(super) pool: PolicyPool,
-    /// Contents of older versions of its files.
+    /// Content of older versions of its files.
     pub(super) older: PolicyPool,
     pub(super) rubbish: Rubbish,
 }
@@ -38,7 +39,7 @@ impl StoredPolicies {
 }
 
 impl Repository {
-    /// Lists and reads `trust/`, older versions of its files too: their good signatures count like all others.
+    /// Lists and reads `trust/`, including older versions of its files: their good signatures are valid, too.
     pub(super) async fn read_policies(&self) -> Result<StoredPolicies, RepositoryError> {
         let mut stored = StoredPolicies::default();
         let mut wanted = Vec::new();
@@ -89,7 +90,7 @@ impl Repository {
             match self.store().get_version(&version, limits::POLICY).await {
                 Ok(bytes) => Ok(Some((policy, bytes))),
                 Err(error @ StoreError::Unreachable { .. }) => Err(RepositoryError::from(error)),
-                // Deleted meanwhile, archived, or not to be read: what is left is what there is.
+                // Deleted meanwhile, archived, or not readable: continue without it.
                 Err(_) => Ok(None),
             }
         });
@@ -121,7 +122,8 @@ impl Repository {
         Ok(())
     }
 
-    /// The pins of this host: those that were given, and the version in force that it saw last, unless one was chosen.
+    /// Returns the pins of this host: the configured ones, and the version in force that it saw last, unless one was
+    /// chosen.
     pub(super) async fn pins(&self) -> Result<(Vec<Pin>, PolicyPool), RepositoryError> {
         let mut pins = self.inner.pins.clone();
         let mut pool = PolicyPool::default();
@@ -131,7 +133,7 @@ impl Repository {
         };
         if let Some(known) = known {
             for bytes in known.envelopes.iter().filter_map(|text| BASE64.decode(text.as_bytes()).ok()) {
-                // What this host kept and cannot be read is as good as not kept.
+                // Stored policies that cannot be read are ignored.
                 drop(pool.add(&bytes));
             }
             pins.push(Pin { policy: known.policy, bytes: None });
@@ -139,7 +141,7 @@ impl Repository {
         Ok((pins, pool))
     }
 
-    /// Judges the policy from everything that was found.
+    /// Judges the policy from all versions found.
     pub(super) fn judge(&self, pool: PolicyPool, pins: &[Pin], stored: &PolicyPool) -> Result<Trust, RepositoryError> {
         let is_first_missing = pool.get(&PolicyRef { version: 1, digest: self.id().0 }).is_none();
         Trust::judge(*self.id(), pool, pins).map_err(|error| {
@@ -154,7 +156,7 @@ impl Repository {
         })
     }
 
-    /// The policy, read from `trust/`, from entries, and from what this host knows.
+    /// Reads the policy from `trust/`, from entries, and from this host's state.
     ///
     /// # Errors
     /// As [`Repository::read_ledger`].
@@ -162,7 +164,7 @@ impl Repository {
         Ok(self.read_ledger().await?.trust().clone())
     }
 
-    /// Puts a version of the policy into the store and believes only what comes back.
+    /// Publishes a version of the policy and confirms it by reading it back.
     ///
     /// # Errors
     /// As [`Repository::publish_knowing`].
@@ -170,12 +172,11 @@ impl Repository {
         Ok(self.publish_knowing(ledger, envelope, &PolicyPool::default()).await?.0)
     }
 
-    /// As [`Repository::publish`], judged with versions that came with the proposal, too. Versions before it that the
-    /// store lacks are put back first: without them, other readers would measure it by an older version.
+    /// As [`Repository::publish`], but also uses versions that came with the proposal. First puts back earlier versions
+    /// that the store lacks; otherwise other readers would judge it by an older version.
     ///
     /// # Errors
-    /// [`RepositoryError::NotPublished`] when the version would not be in force with this ledger; what the store
-    /// answers.
+    /// [`RepositoryError::NotPublished`] if the version would not be in force with this ledger; errors of the store.
     pub async fn publish_knowing(
         &self,
         ledger: &Ledger,
@@ -205,7 +206,7 @@ impl Repository {
         Ok((version, put_back))
     }
 
-    /// Returns this host's knowledge of the chain in force, to remember it.
+    /// Returns the chain in force, for this host to remember.
     pub(super) fn known_policy(ledger: &Ledger) -> Option<KnownPolicy> {
         let (policy, in_force) = ledger.trust().writes_under()?;
         let chain = in_force.previous.iter().copied().chain([policy]);
@@ -215,7 +216,7 @@ impl Repository {
     }
 }
 
-/// Versions of the chain in force that the store lacks, or that would not fit with the signatures that are there.
+/// Returns versions of the chain in force that the store lacks, or that would not fit with the stored signatures.
 pub(super) fn lacking(trust: &Trust, stored: &PolicyPool) -> Vec<PolicyRef> {
     let chain = trust.branches().flat_map(|(version, policy)| policy.previous.iter().copied().chain([version]));
     let lacks = |version: &PolicyRef| match (trust.envelope(version), stored.envelope(version)) {

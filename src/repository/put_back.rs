@@ -1,7 +1,7 @@
-//! Parts of the trust policy in force that writers put back: versions that the bucket lacks, and `RECOVER.md`.
+//! Restores parts of the trust policy in force in the store: missing versions, and `RECOVER.md`.
 //!
 //! Everything here is authentic before it is written: the version in force names the others by digest, and has the
-//! digest of `RECOVER.md`. A store that refuses stops nothing.
+//! digest of `RECOVER.md`. A refusal of the store stops nothing.
 
 use bytes::Bytes;
 
@@ -19,26 +19,26 @@ use crate::model::limits;
 pub struct PutBack {
     /// Versions of the policy that were missing, or lacked signatures.
     pub policies: Vec<PolicyRef>,
-    /// Whether `RECOVER.md` was missing or another text.
+    /// True if `RECOVER.md` was missing or differed.
     pub recover_md: bool,
-    /// Parts that could not be put back and why, for people.
+    /// Parts that could not be put back, with the reason, for people.
     pub notes: Vec<String>,
 }
 
 /// State of `RECOVER.md` in the store compared with the policy in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecoverMd {
-    /// It is what the policy names.
+    /// It matches the policy.
     Whole,
-    /// It is missing or another text.
+    /// It is missing or differs.
     Wrong,
 }
 
 impl Repository {
-    /// Puts back what the bucket lacks of the policy in force, as far as this host knows it: versions of its chain, and
-    /// `RECOVER.md` where `text`, or else the text that this version of keyhaven ships, has the digest that it names.
+    /// Puts back what the bucket lacks of the policy in force, as far as this host has it: versions of its chain, and
+    /// `RECOVER.md` if `text`, by default the text shipped with this version, has the digest in the policy.
     ///
-    /// In a fork `RECOVER.md` stays as it is: each branch may name another text.
+    /// Does not change `RECOVER.md` in a fork: each branch may name another text.
     pub async fn put_back_trust(&self, ledger: &Ledger, text: Option<Bytes>) -> PutBack {
         let mut done = PutBack::default();
         self.put_back_versions(ledger.trust(), ledger.memory().policies.clone(), &mut done).await;
@@ -52,8 +52,8 @@ impl Repository {
         done
     }
 
-    /// As [`Repository::put_back_trust`], of a policy that is judged from more than the bucket has, and without
-    /// `RECOVER.md`; `published` is left to be written by itself.
+    /// As [`Repository::put_back_trust`], for a policy that is judged from more than the bucket has, and without
+    /// `RECOVER.md`. Skips `published`, which the caller writes.
     pub(super) async fn put_back_chain(&self, trust: &Trust, published: PolicyRef) -> Result<PutBack, RepositoryError> {
         let mut done = PutBack::default();
         let stored = self.read_policies().await?;
@@ -78,8 +78,8 @@ impl Repository {
         }
     }
 
-    /// Writes `RECOVER.md` if the store lacks it or has another text. Returns whether it did. Never writes a text that
-    /// the policy does not name.
+    /// Writes `RECOVER.md` if the store lacks it or has another text. Returns true if it was written. Never writes a
+    /// text that the policy does not name.
     ///
     /// # Errors
     /// Errors of the store.

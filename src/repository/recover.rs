@@ -1,16 +1,16 @@
-//! The recovery instructions that lie in every repository.
+//! The recovery instructions in every repository.
 
 use bytes::Bytes;
 
 use crate::format::SourceName;
 
-/// The one text; `docs/recover-without-keyhaven.md` points to it, a test runs its commands.
+/// The template; `docs/recover-without-keyhaven.md` points to it, and a test runs its commands.
 const TEMPLATE: &str = include_str!("RECOVER.md");
 
-/// `RECOVER.md` for the repository of an instance.
+/// Returns `RECOVER.md` for the repository of an instance.
 #[must_use]
 pub fn recover_md(source: &SourceName) -> Bytes {
-    // Names of an instance come from a configuration; in a text that people copy commands from, a line is a line.
+    // Instance names come from a configuration. Remove line breaks, so that none adds a line that people might copy.
     let plain = |text: &str| text.replace(|c: char| c.is_control() || c == '`', "?");
     let region = source.region.as_deref().unwrap_or("not known");
     TEMPLATE.replace("{{SOURCE}}", &plain(&source.instance)).replace("{{REGION}}", &plain(region)).into()

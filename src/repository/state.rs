@@ -1,7 +1,7 @@
-//! State that a host keeps of a repository: the heads and the trust policy that it saw, and its own last entry.
+//! State that a host keeps of a repository: the heads and trust policy that it saw, and its own last entry.
 //!
-//! A bucket can be rolled back or emptied by anybody who may delete in it; only memory outside of it shows that. Losing
-//! this directory loses that protection and nothing else. Nothing in it is secret.
+//! Anyone who may delete in a bucket can roll it back or empty it, and only memory outside of it shows that. Losing
+//! this directory loses only that protection. It contains nothing secret.
 
 use std::fs;
 use std::io;
@@ -19,7 +19,7 @@ const HEADS: &str = "heads.json";
 const ENTRIES: &str = "entries";
 const POLICY: &str = "policy.json";
 
-/// The folder of one writer for one repository.
+/// The state directory of one writer for one repository.
 #[derive(Debug, Clone)]
 pub struct StateDirectory {
     folder: PathBuf,
@@ -33,7 +33,7 @@ struct Heads {
     heads: Vec<String>,
 }
 
-/// The version of the trust policy that was in force, and the envelopes of it and of the versions before it.
+/// The version of the trust policy that was in force, with its envelope and those of all earlier versions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KnownPolicy {
@@ -44,22 +44,23 @@ pub struct KnownPolicy {
 }
 
 impl StateDirectory {
-    /// The part of a writer's state folder that belongs to the repository with this id. Made at the first write.
+    /// Creates the handle for the repository with this id in a writer's state directory. The first write creates the
+    /// directory.
     #[must_use]
     pub fn new(state: &Path, repository: &str) -> Self {
         Self { folder: state.join(repository) }
     }
 
-    /// Its location.
+    /// Returns its location.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.folder
     }
 
-    /// The paths of the entries that were heads when this writer last committed; none on a new host.
+    /// Returns the paths of the heads at this writer's last commit; empty on a new host.
     ///
     /// # Errors
-    /// [`RepositoryError::State`] when the file is there and cannot be read or understood.
+    /// [`RepositoryError::State`] if the file exists and cannot be read or parsed.
     pub async fn heads(&self) -> Result<Vec<String>, RepositoryError> {
         let path = self.folder.join(HEADS);
         self.blocking("read", move || match fs::read(&path) {
@@ -73,10 +74,10 @@ impl StateDirectory {
         .await
     }
 
-    /// The trust policy that this host saw last; `None` on a new host.
+    /// Returns the trust policy that this host saw last; `None` on a new host.
     ///
     /// # Errors
-    /// [`RepositoryError::State`] when the file is there and cannot be read or understood.
+    /// [`RepositoryError::State`] if the file exists and cannot be read or parsed.
     pub async fn policy(&self) -> Result<Option<KnownPolicy>, RepositoryError> {
         let path = self.folder.join(POLICY);
         self.blocking("read", move || match fs::read(&path) {
@@ -90,17 +91,17 @@ impl StateDirectory {
     /// Remembers the trust policy in force.
     ///
     /// # Errors
-    /// [`RepositoryError::State`] when it cannot be written.
+    /// [`RepositoryError::State`] if it cannot be written.
     pub async fn remember_policy(&self, known: KnownPolicy) -> Result<(), RepositoryError> {
         let folder = self.folder.clone();
         self.blocking("write", move || write(&folder, POLICY, &serde_json::to_vec(&known).map_err(io::Error::from)?))
             .await
     }
 
-    /// The entries whose bytes are kept here: each name in the repository, and its bytes.
+    /// Returns the entries whose bytes are kept here: path in the repository, and bytes.
     ///
     /// # Errors
-    /// [`RepositoryError::State`] when the directory is there and cannot be read.
+    /// [`RepositoryError::State`] if the directory exists and cannot be read.
     pub async fn kept_entries(&self) -> Result<Vec<(String, Bytes)>, RepositoryError> {
         let directory = self.folder.join(ENTRIES);
         self.blocking("read", move || {
@@ -125,10 +126,10 @@ impl StateDirectory {
         .await
     }
 
-    /// Remembers the heads that a reader saw; the kept entries stay.
+    /// Remembers the heads that a reader saw; the kept entries remain.
     ///
     /// # Errors
-    /// [`RepositoryError::State`] when it cannot be written.
+    /// [`RepositoryError::State`] if it cannot be written.
     pub async fn remember_heads(&self, heads: Vec<String>) -> Result<(), RepositoryError> {
         let folder = self.folder.clone();
         self.blocking("write", move || {
@@ -140,23 +141,23 @@ impl StateDirectory {
     /// Keeps the bytes of an entry that is about to be written.
     ///
     /// # Errors
-    /// [`RepositoryError::State`] when they cannot be made durable here; then the entry must not be written either.
+    /// [`RepositoryError::State`] if they cannot be made durable here; then the entry must not be written either.
     pub async fn keep_entry(&self, file: &str, bytes: Bytes) -> Result<(), RepositoryError> {
         let (folder, file) = (self.folder.join(ENTRIES), file.to_owned());
         self.blocking("write", move || write(&folder, &file, &bytes)).await
     }
 
-    /// Remembers the heads after a commit, and drops the kept entries but the newest one named `file`.
+    /// Remembers the heads after a commit, and removes all kept entries except the newest, named `file`.
     ///
     /// # Errors
-    /// [`RepositoryError::State`] when it cannot be written.
+    /// [`RepositoryError::State`] if it cannot be written.
     pub async fn remember(&self, heads: Vec<String>, file: &str) -> Result<(), RepositoryError> {
         let (folder, file) = (self.folder.clone(), file.to_owned());
         self.blocking("write", move || {
             write(&folder, HEADS, &serde_json::to_vec(&Heads { heads }).map_err(io::Error::from)?)?;
             for kept in fs::read_dir(folder.join(ENTRIES))? {
                 let kept = kept?;
-                // Another process of this host may be staging its own just now, or cleaning up as we do.
+                // Another process of this host may be staging its own entry, or cleaning up at the same time.
                 let staged = kept.file_name().as_encoded_bytes().starts_with(b".");
                 if staged || kept.file_name() == file.as_str() {
                     continue;
@@ -181,7 +182,7 @@ impl StateDirectory {
     }
 }
 
-/// Writes a file, and its folder where that is missing.
+/// Writes a file, and creates its directory if needed.
 fn write(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     replace(&folder.join(name), bytes, 0o600, Durability::ContentAndName)

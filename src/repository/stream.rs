@@ -1,4 +1,4 @@
-//! A catalogue as one sorted stream, a few parts in memory at a time.
+//! A catalogue as one sorted stream, with a few parts in memory at a time.
 
 use std::sync::Arc;
 
@@ -10,14 +10,14 @@ use crate::format::snapshot::PartRef;
 use crate::format::{SnapshotEvent, names};
 use crate::model::{Item, ItemKey};
 
-/// Parts that are fetched and opened ahead of the reader.
+/// Number of parts that are fetched and opened ahead of the reader.
 const PARTS_IN_FLIGHT: usize = 2;
 
 impl Repository {
-    /// Every item of a snapshot in key order.
+    /// Returns every item of a snapshot in key order.
     ///
-    /// Each part is checked against its name and its count, and the order over all parts. The stream ends after its
-    /// first error.
+    /// Each part is checked against its name and its item count, and the key order across all parts. The stream ends
+    /// after its first error.
     pub fn open_snapshot(
         &self,
         snapshot: &SnapshotEvent,
@@ -36,7 +36,7 @@ impl Repository {
             follows(&mut last, &part, &items)?;
             Ok::<_, RepositoryError>(stream::iter(items.into_iter().map(Ok)))
         });
-        // A stream must not go on behind an error: what follows would look like a catalogue with a hole.
+        // The stream must not continue after an error, or it would look like a catalogue with a gap.
         let mut failed = false;
         ordered
             .try_flatten()
@@ -49,7 +49,7 @@ impl Repository {
     }
 }
 
-/// Checks that a part begins behind the one before it. Inside a part its reader has checked the order.
+/// Checks that a part starts after the end of the previous one. The reader of a part has checked the order inside it.
 fn follows(last: &mut Option<ItemKey>, part: &PartRef, items: &[Item]) -> Result<(), RepositoryError> {
     if let (Some(last), Some(first)) = (last.as_ref(), items.first())
         && first.key <= *last

@@ -1,4 +1,4 @@
-//! Writing an object so that it is there for sure.
+//! Writes an object and confirms that it is stored.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use bytes::Bytes;
 
 use super::{RepositoryError, Store, StoreError};
 
-/// Waits before an object that was just written is read again: a store may lag behind its own answers.
+/// Delays before an object that was just written is read again: a store may lag behind its own answers.
 const READ_AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(1)];
 
-/// Writes an object and believes only what comes back: after a timeout it may be there or not, and a store may say yes
-/// and keep something else.
+/// Writes an object and confirms it by reading it back: after a timeout it may exist or not, and a store may report
+/// success and keep something else.
 pub(super) async fn write_confirmed(
     store: &Store,
     path: &str,

@@ -1,4 +1,4 @@
-//! Which entries count: by the policy in force, never by date and in no order.
+//! Decides which entries count: by the policy in force, independent of dates and order.
 
 use std::collections::{HashMap, HashSet};
 
@@ -25,7 +25,7 @@ pub(super) fn judge(graph: &Graph, trust: &Trust) -> Vec<EntryStatus> {
     judged.collect()
 }
 
-/// Returns the rights on which all branches agree. One branch after the other, since a fork can have thousands.
+/// Returns the rights on which all branches agree. Processes one branch at a time, because a fork can have thousands.
 fn rights(graph: &Graph, trust: &Trust) -> Vec<Right> {
     let signers: HashSet<Digest> = graph.entries.iter().map(|entry| entry.key).collect();
     let mut least: Vec<Option<Right>> = vec![None; graph.entries.len()];
@@ -66,7 +66,7 @@ fn status(right: Right, in_reach: bool, known: bool) -> EntryStatus {
     }
 }
 
-/// The keys of a version in force that have signed anything, and what is at or below the end of those that have ended.
+/// The keys of one branch that have signed anything, and the entries at or below the end of those that have ended.
 struct Branch<'a> {
     keys: HashMap<Digest, &'a crate::format::policy::PolicyKey>,
     ends: HashMap<Digest, HashSet<usize>>,
@@ -97,11 +97,11 @@ impl<'a> Branch<'a> {
     }
 }
 
-/// The entries in reach. Ended keys are in the measure, else what stands upon a long row of a revoked key's entries
-/// would fall out of it.
+/// Returns the entries in reach. Ended keys are included, otherwise entries on top of a long chain of a revoked key's
+/// entries would be out of reach.
 fn reach(graph: &Graph, trust: &Trust, rights: &[Right]) -> HashSet<usize> {
     let mut found = HashSet::new();
-    // The highest sequence in reach, and the highest below the sequence that is looked at now.
+    // The highest sequence in reach, and the highest below the current sequence.
     let (mut highest, mut lower): (Option<u64>, Option<u64>) = (None, None);
     for (position, (entry, right)) in graph.entries.iter().zip(rights).enumerate() {
         if highest.is_some_and(|highest| highest < entry.sequence) {

@@ -5,18 +5,18 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use crate::format::{Entry, EntryRef};
 use crate::model::Digest;
 
-/// Entries in order, by sequence, then digest, and their links as positions in that order.
+/// Entries sorted by sequence, then digest, and their links as positions in that order.
 #[derive(Debug)]
 pub(super) struct Graph {
     pub(super) entries: Vec<Entry>,
-    /// The parents that are there; a parent always has a lower sequence.
+    /// The parents that exist; a parent always has a lower sequence.
     parents: Vec<Vec<usize>>,
     index: HashMap<Digest, usize>,
 }
 
 impl Graph {
-    /// Links entries. One of which a parent is there under another sequence than it names is no entry; these are given
-    /// back by name.
+    /// Links entries. Rejects an entry that names an existing parent with a wrong sequence, and also returns the names
+    /// of the rejected ones.
     pub(super) fn link(mut entries: Vec<Entry>) -> (Self, Vec<String>) {
         let sequences: HashMap<Digest, u64> = entries.iter().map(|entry| (entry.digest, entry.sequence)).collect();
         let named_wrongly = |parent: &EntryRef| sequences.get(&parent.digest).is_some_and(|is| *is != parent.sequence);
@@ -39,18 +39,18 @@ impl Graph {
         self.index.get(digest).copied()
     }
 
-    /// The positions of the parents of the entry at a position.
+    /// Returns the positions of the parents of the entry at a position.
     pub(super) fn parents_of(&self, position: usize) -> &[usize] {
         self.parents.get(position).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// Everything below the entries at these positions, through any entries, these not included unless another of them
-    /// is above.
+    /// Returns everything below the entries at these positions, through any entries. Does not include these themselves,
+    /// unless one is below another.
     pub(super) fn below(&self, from: &[usize]) -> HashSet<usize> {
         self.below_down_to(from, 0)
     }
 
-    /// As [`Graph::below`], as far as `lowest`.
+    /// As [`Graph::below`], down to position `lowest`.
     pub(super) fn below_down_to(&self, from: &[usize], lowest: usize) -> HashSet<usize> {
         let mut found = HashSet::new();
         let mut open = from.to_vec();
@@ -61,7 +61,7 @@ impl Graph {
         found
     }
 
-    /// Returns true if one entry is below another. Looks only at entries above the one looked for.
+    /// Returns true if one entry is below another. Visits only entries above the lower one.
     pub(super) fn is_below(&self, low: usize, high: usize) -> bool {
         let mut seen = HashSet::new();
         let mut open = vec![high];
@@ -70,7 +70,7 @@ impl Graph {
                 if *parent == low {
                     return true;
                 }
-                // Positions rise with the sequence: below the one looked for, it cannot be found.
+                // Positions rise with the sequence, so the lower entry is never below a lower position.
                 if *parent > low && seen.insert(*parent) {
                     open.push(*parent);
                 }
@@ -79,7 +79,7 @@ impl Graph {
         false
     }
 
-    /// Marks everything that is below an entry for which `top` holds.
+    /// Marks everything below an entry for which `top` returns true.
     pub(super) fn below_any(&self, top: impl Fn(usize) -> bool) -> Vec<bool> {
         let mut covered = vec![false; self.entries.len()];
         for position in (0..self.entries.len()).rev() {

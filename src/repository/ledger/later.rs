@@ -1,5 +1,5 @@
-//! Entries that only a later version of the format can read. One may keep what this version would delete, or be the
-//! newest snapshot; so where a key signed it that may speak here, nobody goes on as if it were not there.
+//! Entries that only a later version of the format can read. Such an entry may keep what this version would delete, or
+//! be the newest snapshot. So if an authorised key signed it, it must not be ignored.
 
 use std::collections::BTreeMap;
 
@@ -11,16 +11,16 @@ use crate::repository::trust::Trust;
 /// An entry of a later version, signed by a key that the policy lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LaterEntry {
-    /// Its name.
+    /// Its reference.
     pub entry: EntryRef,
     /// The key that signed it.
     pub key: Digest,
-    /// Why it cannot be read.
+    /// Reason why it cannot be read.
     pub why: String,
 }
 
-/// Files that may be such entries. Their bytes are not kept: anybody can put any number there, and whose word counts is
-/// known only once all entries were read, since these carry policies.
+/// Files that may be such entries. Their bytes are not kept: an attacker can add any number of them, and signers are
+/// known only after all entries were read, since entries carry policies.
 #[derive(Debug, Default)]
 pub(super) struct LaterFiles {
     open: BTreeMap<EntryRef, Open>,
@@ -30,12 +30,13 @@ pub(super) struct LaterFiles {
 #[derive(Debug)]
 struct Open {
     why: String,
-    /// Whose signatures it says it has.
+    /// The claimed signers.
     keys: Vec<Digest>,
 }
 
 impl LaterFiles {
-    /// Notes a file that was just read and is no entry to this version; `false` when it is none to any.
+    /// Records a file that was just read and is not an entry in this version. Returns `false` if no version can read
+    /// it.
     pub(super) fn note(&mut self, named: EntryRef, id: RepositoryId, bytes: &[u8]) -> bool {
         let Some(later) = read(named, id, bytes) else { return false };
         let keys = later.envelope.signatures.iter().map(|signature| signature.keyid).collect();
@@ -43,19 +44,19 @@ impl LaterFiles {
         true
     }
 
-    /// The files to read once more: those that say that a key signed them that may speak.
+    /// Returns the files to read again: those that claim a signature of an authorised key.
     pub(super) fn to_confirm(&self, trust: &Trust) -> Vec<EntryRef> {
         let wanted = self.open.iter().filter(|(entry, open)| open.keys.iter().any(|key| may_speak(trust, key, entry)));
         wanted.map(|(entry, _)| *entry).collect()
     }
 
-    /// Checks the signature of one that was read once more.
+    /// Checks the signature of a file that was read again.
     pub(super) fn confirm(&mut self, trust: &Trust, named: EntryRef, id: RepositoryId, bytes: &[u8]) {
         let Some(later) = read(named, id, bytes) else { return };
         let keys = trust.branches().flat_map(|(_, policy)| &policy.keys).map(|key| &key.public_key);
         let signer = keys.filter(|key| may_speak(trust, &key.fingerprint(), &named)).find(|key| match key.ed25519() {
             Some(key) => later.envelope.is_signed_by(key),
-            // A later version may sign with an algorithm that this one does not know.
+            // A later version may sign with an algorithm that this version does not know.
             None => !key.is_weak() && later.envelope.signatures.iter().any(|one| one.keyid == key.fingerprint()),
         });
         let Some(key) = signer.map(KeyInfo::fingerprint) else { return };
@@ -64,12 +65,13 @@ impl LaterFiles {
         }
     }
 
-    /// Returns true if an entry is one of those that were confirmed.
+    /// Returns true if this is a confirmed entry.
     pub(super) fn has(&self, entry: &Digest) -> bool {
         self.signed.iter().any(|later| later.entry.digest == *entry)
     }
 
-    /// Those that were confirmed, in order, and the names of the others, each with why it is no entry.
+    /// Returns the confirmed entries in order, and the names of the others, each with the reason why it is not an
+    /// entry.
     pub(super) fn finish(mut self) -> (Vec<LaterEntry>, Vec<(String, String)>) {
         self.signed.sort_unstable_by_key(|later| later.entry);
         let others = self.open.into_iter().map(|(entry, open)| (names::entry(&entry), open.why));
@@ -81,8 +83,8 @@ fn read(named: EntryRef, id: RepositoryId, bytes: &[u8]) -> Option<Later> {
     Later::read(bytes).filter(|later| later.repository == id && later.envelope.digest() == named.digest)
 }
 
-/// Whether a branch lists a key that has not ended, or that ended at this very entry. What lies below such an end is
-/// named by what lies above it, and is missed there.
+/// Returns true if a branch lists the key, and the key has not ended or has ended at this very entry. Entries below
+/// such an end are named by those above, and their absence shows there.
 fn may_speak(trust: &Trust, key: &Digest, entry: &EntryRef) -> bool {
     let listed = trust.branches().filter_map(|(_, policy)| policy.key(key));
     listed.into_iter().any(|key| key.until.as_ref().is_none_or(|until| until.contains(entry)))

@@ -1,7 +1,7 @@
-//! The ledger: which entries there are, how they are linked, and which of them count (`docs/format.md`, *Trust*).
+//! The ledger: its entries, their links, and which of them count (`docs/format.md`, *Trust*).
 //!
-//! Pure: decides from the entries that were read and the judged policy alone, the same on every host. It never fails on
-//! rubbish: what is wrong is named in [`Ledger::problems`], and the rest counts as if the rubbish were not there.
+//! Pure: the result depends only on the entries read and the judged policy, and is the same on every host. Invalid
+//! files never cause a failure: they become [`Ledger::problems`] and are otherwise ignored.
 
 mod counting;
 mod graph;
@@ -28,7 +28,7 @@ use super::trust::Trust;
 use crate::format::{Entry, EntryRef, Policy, PolicyRef, RepositoryId, SigningRole, SourceName};
 use crate::model::{Digest, Timestamp, limits};
 
-/// A ledger and the policy that it is read under.
+/// A ledger and the policy that it is judged by.
 #[derive(Debug)]
 pub struct Ledger {
     trust: Trust,
@@ -47,16 +47,15 @@ pub struct Ledger {
 pub struct HostMemory {
     /// Heads that this host saw.
     pub heads: Vec<EntryRef>,
-    /// Versions of the policy in force that the bucket lacks, or that lack signatures there; also those that entries
-    /// carry.
+    /// Policy versions in force, or carried by entries, that the bucket lacks or that lack signatures there.
     pub policies: Vec<PolicyRef>,
-    /// Own entries that the bucket had, or that others name, and whose bytes this host kept.
+    /// Own entries, kept by this host, that the bucket once had or that other entries name.
     pub kept: Vec<EntryRef>,
-    /// Entries whose current version in the bucket is gone or wrong, read from an older one.
+    /// Entries whose current version in the bucket is missing or wrong, and that were read from an older version.
     pub superseded: Vec<EntryRef>,
 }
 
-/// An entry that is named as a parent by entries that count, is not there, and is not accepted as lost.
+/// A missing entry that is named as a parent by entries that count and whose loss is not accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hole {
     /// The missing entry.
@@ -65,13 +64,13 @@ pub struct Hole {
     pub named_by: Vec<Digest>,
 }
 
-/// Why an entry by a key would not count.
+/// Reason why an entry by a key would not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotAuthorised {
     /// The policy does not list the key.
     #[error("the trust policy does not list this key; a custodian must add it (`keyhaven keys add`)")]
     NotListed,
-    /// The key has no role for it.
+    /// The key has no role for this kind of entry.
     #[error("the trust policy does not give this key the role `{role}`; a role is another key, which a custodian adds (`keyhaven keys add`)", role = .0.as_str())]
     NoRole(SigningRole),
     /// The key has ended.
@@ -104,47 +103,47 @@ impl Ledger {
         ledger
     }
 
-    /// The repository that this is the ledger of.
+    /// Returns the id of the repository.
     #[must_use]
     pub fn id(&self) -> RepositoryId {
         self.trust.id()
     }
 
-    /// The judged policy.
+    /// Returns the judged policy.
     #[must_use]
     pub fn trust(&self) -> &Trust {
         &self.trust
     }
 
-    /// The policy to go by: the one in force, in a fork the newest one that all branches name.
+    /// Returns the effective policy: the one in force; in a fork the newest one that all branches name.
     #[must_use]
     pub fn policy(&self) -> Option<&Policy> {
         self.trust.policy()
     }
 
-    /// The instance that the repository belongs to.
+    /// Returns the instance that the repository belongs to.
     #[must_use]
     pub fn source(&self) -> Option<&SourceName> {
         self.policy().map(|policy| &policy.source)
     }
 
-    /// Every entry, also those that do not count, by sequence, then digest.
+    /// Returns every entry, including those that do not count, sorted by sequence, then digest.
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
         &self.graph.entries
     }
 
-    /// The entries that count, in the same order.
+    /// Returns the entries that count, in the same order.
     pub fn counted(&self) -> impl DoubleEndedIterator<Item = &Entry> {
         self.judged().filter(|(_, status)| status.counts()).map(|(entry, _)| entry)
     }
 
-    /// Every entry with its status, in order.
+    /// Returns every entry with its status, in order.
     pub fn judged(&self) -> impl DoubleEndedIterator<Item = (&Entry, &EntryStatus)> {
         self.graph.entries.iter().zip(&self.statuses)
     }
 
-    /// The entries that count and that are below none that counts: what a writer names as parents.
+    /// Returns the entries that count and are below no other entry that counts: the parents for a new entry.
     #[must_use]
     pub fn heads(&self) -> Vec<&Entry> {
         let counts = |position: usize| self.statuses.get(position).is_some_and(EntryStatus::counts);
@@ -172,7 +171,7 @@ impl Ledger {
         first
     }
 
-    /// The entry with this digest.
+    /// Returns the entry with this digest.
     #[must_use]
     pub fn get(&self, digest: &Digest) -> Option<&Entry> {
         self.graph.position(digest).and_then(|position| self.graph.entries.get(position))
@@ -184,7 +183,7 @@ impl Ledger {
         self.statuses.get(self.graph.position(digest)?)
     }
 
-    /// Returns true if one entry is below another, by parents through any entries.
+    /// Returns true if one entry is below another, following parents through any entries.
     #[must_use]
     pub fn is_below(&self, low: &Digest, high: &Digest) -> bool {
         match (self.graph.position(low), self.graph.position(high)) {
@@ -209,19 +208,20 @@ impl Ledger {
         self.memory = memory;
     }
 
-    /// Entries that are named as parents and are not there, in order.
+    /// Returns the missing entries that are named as parents, in order.
     #[must_use]
     pub fn holes(&self) -> &[Hole] {
         &self.holes
     }
 
-    /// Entries that only a later version of the format can read, by keys that may speak; in order.
+    /// Returns the entries that only a later version of the format can read, signed by authorised keys; in order.
     #[must_use]
     pub fn later(&self) -> &[LaterEntry] {
         &self.later
     }
 
-    /// Snapshots that count, or may, and that a later version of the format wrote in a way that this one cannot read.
+    /// Returns snapshots that count, or may count, and that a later version of the format wrote in a form unreadable
+    /// here.
     pub fn unread_snapshots(&self) -> impl Iterator<Item = &Entry> {
         let may_count = |status: &EntryStatus| matches!(status, EntryStatus::Counts | EntryStatus::Pending(_));
         self.judged()
@@ -229,13 +229,13 @@ impl Ledger {
             .map(|(entry, _)| entry)
     }
 
-    /// Entries of ended keys that may count, if what is missing were there.
+    /// Returns entries of ended keys that might count if missing entries were present.
     pub fn unproven(&self) -> impl Iterator<Item = &Entry> {
         self.unproven.iter().filter_map(|position| self.graph.entries.get(*position))
     }
 
-    /// Entries that count and whose time, or whose snapshot's, is more than `tolerance_millis` after the present, with
-    /// the problem to report: their dates say nothing.
+    /// Returns a problem for each entry that counts and whose time, or whose snapshot's time, is more than
+    /// `tolerance_millis` in the future: its dates are unreliable.
     #[must_use]
     pub fn ahead_of(&self, present: Timestamp, tolerance_millis: i64) -> Vec<Problem> {
         let latest = |entry: &Entry| entry.snapshot().map_or(entry.time, |event| event.time.max(entry.time));
@@ -246,23 +246,23 @@ impl Ledger {
             .collect()
     }
 
-    /// The snapshots that count, in order; also those forgotten and swept.
+    /// Returns the snapshots that count, in order, including forgotten and swept ones.
     #[must_use]
     pub fn snapshots(&self) -> Vec<&Entry> {
         self.counted().filter(|entry| entry.snapshot().is_some()).collect()
     }
 
-    /// The snapshots that count and are live, in order.
+    /// Returns the live snapshots that count, in order.
     pub fn live(&self) -> impl DoubleEndedIterator<Item = &Entry> {
         self.snapshots_where(|position| self.snapshots.is_live(position))
     }
 
-    /// The snapshots that count and whose objects are expected to be there: live or forgotten, in order.
+    /// Returns the snapshots that count and whose objects should exist: live or forgotten, in order.
     pub fn unswept(&self) -> impl DoubleEndedIterator<Item = &Entry> {
         self.snapshots_where(|position| !self.snapshots.is_swept(position))
     }
 
-    /// The state of a snapshot; `None` when there is no such snapshot, or it does not count.
+    /// Returns the state of a snapshot; `None` if there is no such snapshot, or it does not count.
     #[must_use]
     pub fn state(&self, digest: &Digest) -> Option<SnapshotState> {
         let position = self.graph.position(digest)?;
@@ -277,47 +277,47 @@ impl Ledger {
         self.state(digest) == Some(SnapshotState::Live)
     }
 
-    /// Returns the holders of held snapshots, by digest; also of those forgotten or swept.
+    /// Returns the holds on snapshots, by digest, including forgotten and swept snapshots.
     #[must_use]
     pub fn holds(&self) -> &BTreeMap<Digest, Hold> {
         self.snapshots.holds()
     }
 
-    /// The newest snapshot that is live and good, whatever is pending. [`Ledger::pending_snapshots`] says whether that
-    /// can be relied upon.
+    /// Returns the newest live and good snapshot, regardless of pending ones. [`Ledger::pending_snapshots`] shows
+    /// whether it is reliable.
     #[must_use]
     pub fn latest_good(&self) -> Option<&Entry> {
         self.live().rev().find(|entry| self.is_good(entry))
     }
 
-    /// Snapshots that may be newer than the latest, and of which it cannot be said whether they count.
+    /// Returns the snapshots for which it is undecided whether they count; one may be newer than the latest.
     pub fn pending_snapshots(&self) -> impl Iterator<Item = &Entry> {
         self.judged()
             .filter(|(entry, status)| matches!(status, EntryStatus::Pending(_)) && entry.snapshot().is_some())
             .map(|(entry, _)| entry)
     }
 
-    /// Whether a snapshot is good: nothing makes it suspect, or the custodians accept it.
+    /// Returns true if a snapshot is good: nothing makes it suspect, or the custodians accept it.
     #[must_use]
     pub fn is_good(&self, entry: &Entry) -> bool {
         self.suspicion(entry).is_none()
     }
 
-    /// Why a snapshot is suspect; `None` when it is good or was accepted.
+    /// Returns the reason why a snapshot is suspect; `None` if it is good or was accepted.
     #[must_use]
     pub fn suspicion(&self, entry: &Entry) -> Option<&Suspicion> {
         let position = self.graph.position(&entry.digest)?;
         self.snapshots.suspicion(position).filter(|_| !self.trust.accepts(&entry.digest))
     }
 
-    /// Returns true if the custodians have accepted this suspect snapshot.
+    /// Returns true if this snapshot is suspect and the custodians have accepted it.
     #[must_use]
     pub fn accepted(&self, digest: &Digest) -> bool {
         let suspect = self.graph.position(digest).and_then(|position| self.snapshots.suspicion(position));
         suspect.is_some() && self.trust.accepts(digest)
     }
 
-    /// Returns true if packs of a snapshot may be reused: it counts, and so does everything that it reuses packs of.
+    /// Returns true if packs of a snapshot may be reused: it and all snapshots whose packs it reuses count.
     #[must_use]
     pub fn may_build_on(&self, entry: &Entry) -> bool {
         let Some(position) = self.graph.position(&entry.digest) else { return false };
@@ -325,16 +325,16 @@ impl Ledger {
         sound && self.statuses.get(position).is_some_and(EntryStatus::counts)
     }
 
-    /// The writer's own newest entry that counts, by the fingerprint of its key.
+    /// Returns the newest entry that counts by the key with this fingerprint.
     #[must_use]
     pub fn last_of(&self, key: &Digest) -> Option<&Entry> {
         self.counted().rev().find(|entry| entry.key == *key)
     }
 
-    /// Checks that an entry of `kind` by a key, on top of the heads, would count.
+    /// Checks that an entry by a key that requires `role` would count on top of the heads.
     ///
     /// # Errors
-    /// [`NotAuthorised`] when it would not.
+    /// [`NotAuthorised`] if it would not.
     pub fn check_signer(&self, key: &Digest, role: SigningRole) -> Result<(), NotAuthorised> {
         for (_, policy) in self.trust.branches() {
             let listed = policy.key(key).ok_or(NotAuthorised::NotListed)?;
@@ -348,8 +348,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Returns true if the first entry of a key under the version that a writer writes under is still to come: then it
-    /// carries the version.
+    /// Returns true if a key has no entry yet under the policy version for new entries. Its first one must carry that
+    /// version.
     #[must_use]
     pub fn must_carry(&self, key: &Digest) -> bool {
         let Some((version, _)) = self.trust.writes_under() else { return false };

@@ -1,4 +1,4 @@
-//! Problems of a ledger and its policy.
+//! Problems with a ledger and its policy.
 
 use super::rubbish::Rubbish;
 use crate::format::{EntryRef, PolicyRef};
@@ -8,16 +8,16 @@ use crate::repository::trust::Misfit;
 /// Severity of a problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// To be known; a check still passes.
+    /// Informational; a check still passes.
     Warning,
-    /// Something was removed or altered, or cannot be decided; a check fails.
+    /// Something was removed, altered, or cannot be decided; a check fails.
     Error,
 }
 
-/// Something wrong with a ledger or its policy.
+/// A problem with a ledger or its policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
-    /// Two versions of the policy, neither naming the other.
+    /// Two versions of the policy are in force, and neither names the other.
     #[error(
         "the trust policy is forked: {}; only what counts under all of these is counted, and nothing is swept; \
         custodians of both sides sign a version that names both, or `--policy` chooses one",
@@ -27,27 +27,27 @@ pub enum Problem {
         /// The branches.
         branches: Vec<PolicyRef>,
     },
-    /// The version in force names one that is not there.
+    /// The version in force names a missing version.
     #[error("version {version} of the trust policy is gone; the version in force names it")]
     MissingVersion {
         /// The missing version.
         version: PolicyRef,
     },
-    /// Versions were put there that do not fit.
+    /// The store has versions that do not fit.
     #[error("{count} versions of the trust policy do not fit and are ignored; first {version}: {why}")]
     Misfits {
-        /// Their number.
+        /// Number of versions.
         count: u64,
-        /// The first in order.
+        /// The first version in order.
         version: PolicyRef,
-        /// Why it does not fit.
+        /// Reason why it does not fit.
         why: Misfit,
     },
-    /// Files that are no entries, or no policies.
+    /// Files that are not entries or policies.
     #[error("{} in `ledger/` and `trust/` that {} no entry or policy, ignored; first {}{}", files(.0.count), be(.0.count), first(.0),
         if .0.unread > 0 { "; a newer trust policy may be among those not read: delete what was put there" } else { "" })]
     Rubbish(Rubbish),
-    /// Entries that only a later version of the format can read, by keys that may sign here.
+    /// Entries that only a later version of the format can read, signed by authorised keys.
     #[error("{} in the ledger {} written by a later version of keyhaven, and this one cannot read {}: {}; what {} may be the \
         newest snapshot, or keep what a sweep would delete, so nothing is swept; get a newer keyhaven, or revoke the key that \
         wrote {}", entries_of(files.len()), if files.len() == 1 { "was" } else { "were" }, it(files.len()), list(files),
@@ -56,7 +56,7 @@ pub enum Problem {
         /// Their names.
         files: Vec<String>,
     },
-    /// Snapshots that count, or may, and that this version cannot read.
+    /// Snapshots that count, or may count, and that this version cannot read.
     #[error("{} {} of a later version of the format, and this one cannot read {}: {}; the latest snapshot here is the newest \
         of the others; get a newer keyhaven", snapshots_of(entries.len()), be(entries.len() as u64), it(entries.len()),
         list(entries))]
@@ -68,11 +68,11 @@ pub enum Problem {
     #[error("{count} of the ledger's entries are by keys that the trust policy does not list, and ignored; first {first}{}",
         if *newer { "; some name a newer policy version: make sure that this host has the newest (`--policy`)" } else { "" })]
     Strangers {
-        /// Their number.
+        /// Number of entries.
         count: u64,
-        /// The first in order.
+        /// The first entry in order.
         first: String,
-        /// True if one names a version that is not known here.
+        /// True if one of them names an unknown policy version.
         newer: bool,
     },
     /// Entries of a key that do not count.
@@ -82,14 +82,14 @@ pub enum Problem {
         key: Digest,
         /// Name of the key in the policy.
         name: String,
-        /// Their number.
+        /// Number of entries.
         count: u64,
-        /// The first in order.
+        /// The first entry in order.
         first: String,
-        /// Why.
+        /// The reason.
         why: String,
     },
-    /// Snapshots of which it cannot be said yet whether they count.
+    /// Snapshots for which it is not yet decided whether they count.
     #[error(
         "{} cannot be judged yet ({why}), so there is no latest snapshot; use one by name, or `--policy` with the \
         newest policy version",
@@ -98,31 +98,31 @@ pub enum Problem {
     PendingSnapshots {
         /// The snapshots.
         entries: Vec<String>,
-        /// Why.
+        /// The reason.
         why: String,
     },
-    /// Other entries of which that cannot be said.
+    /// Other entries for which it is not yet decided whether they count.
     #[error("{count} entries cannot be judged yet ({why}); first {first}")]
     Pending {
-        /// Their number.
+        /// Number of entries.
         count: u64,
-        /// The first in order.
+        /// The first entry in order.
         first: String,
-        /// Why.
+        /// The reason.
         why: String,
     },
-    /// Entries of ended keys that may count, if what is missing were there.
+    /// Entries of ended keys that might count if missing entries were present.
     #[error(
         "{count} entries of ended keys cannot be judged because of missing entries; they are kept, and never latest; \
         first {first}"
     )]
     Unproven {
-        /// Their number.
+        /// Number of entries.
         count: u64,
-        /// The first in order.
+        /// The first entry in order.
         first: String,
     },
-    /// An entry that others name as parent and that is not there.
+    /// A missing entry that others name as parent.
     #[error(
         "entry {parent} is gone; {} it as parent; put it back from a copy of the repository, or have custodians accept \
         the loss (`keyhaven ledger accept-loss`)",
@@ -134,7 +134,7 @@ pub enum Problem {
         /// The names of the entries that count and name it.
         named_by: Vec<String>,
     },
-    /// A sweep that was signed before the grace was over.
+    /// A sweep that was signed before the grace period had passed.
     #[error(
         "{entry} is a sweep that was signed before the grace of what it deletes was over; revoke its key (`keyhaven \
         keys revoke`) to bring back what is still there"
@@ -143,24 +143,24 @@ pub enum Problem {
         /// Its name.
         entry: String,
     },
-    /// A snapshot that says that it was sealed to others.
+    /// A snapshot that, by its own entry, was sealed to other recipients than those of the policy.
     #[error("{snapshot} is not sealed to the recovery recipients of the policy version that it names")]
     Recipients {
         /// Its name.
         snapshot: String,
     },
-    /// Snapshots that reuse packs of one that does not count.
+    /// Snapshots that reuse packs of a snapshot that does not count.
     #[error("{count} snapshots reuse packs of snapshot {}, which does not count; they are suspect until a full backup, or \
         until the custodians accept them; first {first}", base.short())]
     Tainted {
         /// The snapshot that does not count.
         base: Digest,
-        /// Their number.
+        /// Number of snapshots.
         count: u64,
-        /// The first in order.
+        /// The first snapshot in order.
         first: String,
     },
-    /// Two entries of one key of which neither is below the other.
+    /// Two entries of one key, neither of which is below the other.
     #[error("the key {} signed {one} and {other}, neither knowing of the other: a shared key, a restored host, or a thief", key.short())]
     TwoHeads {
         /// The fingerprint.
@@ -178,7 +178,7 @@ pub enum Problem {
         /// The parent's name.
         parent: String,
     },
-    /// An entry whose time is after the present.
+    /// An entry whose time is in the future.
     #[error(
         "{entry} is mistimed: its time {time} is after the present, {present}; where its date would count, that of the \
         store is taken"
@@ -188,13 +188,13 @@ pub enum Problem {
         entry: String,
         /// Its time.
         time: Timestamp,
-        /// The present, by the store's clock where it has one.
+        /// The current time, by the store's clock if it has one.
         present: Timestamp,
     },
 }
 
 impl Problem {
-    /// Returns its severity.
+    /// Returns the severity of the problem.
     #[must_use]
     pub fn severity(&self) -> Severity {
         match self {
@@ -211,7 +211,7 @@ impl Problem {
     }
 }
 
-/// Anybody may put any number there: the first few are named.
+/// Number of items that a list names: an attacker can add any number of them.
 const NAMED: usize = 5;
 
 fn list<T: ToString>(items: &[T]) -> String {

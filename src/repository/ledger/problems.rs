@@ -1,4 +1,4 @@
-//! Collects what is wrong with a ledger: consequences under their cause, counted.
+//! Collects the problems of a ledger, grouped by cause and counted.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,7 +6,7 @@ use super::{EntryStatus, Ledger, Pending, Problem, Rubbish, Suspicion, Void};
 use crate::format::{Entry, names};
 use crate::model::Digest;
 
-/// Everything that is wrong, the policy first.
+/// Returns all problems, those of the policy first.
 pub(super) fn find(ledger: &Ledger, rubbish: Rubbish) -> Vec<Problem> {
     let trust = &ledger.trust;
     let mut found = Vec::new();
@@ -43,7 +43,7 @@ pub(super) fn find(ledger: &Ledger, rubbish: Rubbish) -> Vec<Problem> {
     found
 }
 
-/// Entries that do not count, a line for each reason.
+/// Adds the entries that do not count, one problem per reason.
 fn statuses(ledger: &Ledger, found: &mut Vec<Problem>) {
     let mut strangers: Vec<&Entry> = Vec::new();
     let mut void: BTreeMap<(Digest, Void), Vec<&Entry>> = BTreeMap::new();
@@ -104,8 +104,8 @@ fn suspicions(ledger: &Ledger, found: &mut Vec<Problem>) {
     }
 }
 
-/// The first two entries of a key of which neither is below the other, for each key. An entry that is below the next
-/// one of its key is below all later ones that are above that.
+/// Returns for each key the first two entries, neither of which is below the other. Comparing neighbours is enough: an
+/// entry below the next one of its key is also below all later ones above that.
 fn two_heads(ledger: &Ledger) -> Vec<Problem> {
     let mut last: HashMap<Digest, &Entry> = HashMap::new();
     let mut found: BTreeMap<Digest, Problem> = BTreeMap::new();
@@ -122,8 +122,8 @@ fn two_heads(ledger: &Ledger) -> Vec<Problem> {
     found.into_values().collect()
 }
 
-/// Whether what is missing may be what leads from an entry down to an earlier one of its key: then nothing shows that
-/// they did not know of each other, and the missing entry is named already, or the custodians accept its loss.
+/// Returns true if missing entries may be the path from an entry down to an earlier one of its key. Then nothing proves
+/// a second head, and the missing entry is already reported, or its loss is accepted.
 fn is_hidden(ledger: &Ledger, before: &Entry, entry: &Entry) -> bool {
     let graph = &ledger.graph;
     let (Some(low), Some(high)) = (graph.position(&before.digest), graph.position(&entry.digest)) else { return false };

@@ -1,4 +1,4 @@
-//! From documents to entries: form, name, repository, signature. Everything that needs no links.
+//! Parses documents into entries and checks form, name, repository and signature: all checks that need no links.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -12,7 +12,7 @@ use crate::format::{Entry, EntryRef, FormatError, RepositoryId, names};
 use crate::model::Digest;
 use crate::repository::trust::{PolicyPool, Trust};
 
-/// Reads documents one after the other, in any order, and from anywhere. Of each it keeps the entry, not its bytes.
+/// Reads documents one by one, in any order and from any source. Keeps each entry, but not its bytes.
 #[derive(Debug)]
 pub struct LedgerReader {
     id: RepositoryId,
@@ -23,17 +23,17 @@ pub struct LedgerReader {
 }
 
 impl LedgerReader {
-    /// A reader that has read nothing.
+    /// Creates a reader that has read nothing.
     #[must_use]
     pub fn new(id: RepositoryId) -> Self {
         let (carried, later, rubbish) = Default::default();
         Self { id, entries: BTreeMap::new(), carried, later, rubbish }
     }
 
-    /// Reads a file of the ledger: its name under the repository's prefix, and its bytes. Whether it is signed by the
-    /// key that it names, and so will never say anything else.
+    /// Reads a file of the ledger, given its name under the repository's prefix and its bytes. Returns true if it is
+    /// signed by the key that it names, which makes its content immutable.
     pub fn push(&mut self, file: &str, bytes: &[u8]) -> bool {
-        // What was fetched is left out where it is not what the name says.
+        // The bytes are empty if they did not match the name.
         if bytes.is_empty() {
             let why = "it is not what its name says (altered, truncated or swapped), too large, or not to be read";
             self.rubbish.add(file.to_owned(), why.to_owned());
@@ -55,7 +55,7 @@ impl LedgerReader {
     }
 
     /// Reads entries that this host kept and the ledger lacks: those that were there before (`seen`), and those that
-    /// other entries name. What was kept and never got there is ignored. Returns which were read.
+    /// other entries name. Ignores a kept entry that never reached the store. Returns those that were read.
     pub fn push_wanted(&mut self, kept: Vec<(String, Bytes)>, seen: &[String]) -> Vec<EntryRef> {
         let named: HashSet<String> = self.parents().map(|parent| names::entry(&parent)).collect();
         let lacks = |path: &str| names::parse_entry(path).is_some_and(|entry| !self.has(&entry.digest));
@@ -69,12 +69,12 @@ impl LedgerReader {
             .collect()
     }
 
-    /// Counts a file that is no entry and was not read.
+    /// Counts a file that is not an entry and was not read.
     pub fn reject(&mut self, file: String, why: &str) {
         self.rubbish.add(file, why.to_owned());
     }
 
-    /// The versions of the policy that entries carry.
+    /// Returns the policy versions that entries carry.
     #[must_use]
     pub fn carried(&self) -> &PolicyPool {
         &self.carried
@@ -92,26 +92,27 @@ impl LedgerReader {
         self.later.has(entry)
     }
 
-    /// The files that only a later version of the format can read and that a key says it signed that may speak under
-    /// this policy. Give each to [`LedgerReader::confirm`] once more: its bytes were not kept.
+    /// Returns the files that only a later version of the format can read and that claim a signature of a key
+    /// authorised under this policy. Read each again and pass it to [`LedgerReader::confirm`], because its bytes were
+    /// not kept.
     #[must_use]
     pub fn to_confirm(&self, trust: &Trust) -> Vec<String> {
         self.later.to_confirm(trust).iter().map(names::entry).collect()
     }
 
-    /// Checks whose such a file is.
+    /// Checks the signature of such a file.
     pub fn confirm(&mut self, trust: &Trust, file: &str, bytes: &[u8]) {
         if let Some(named) = names::parse_entry(file) {
             self.later.confirm(trust, named, self.id, bytes);
         }
     }
 
-    /// The parents that the entries name.
+    /// Returns the parents that the entries name.
     pub fn parents(&self) -> impl Iterator<Item = EntryRef> {
         self.entries.values().flat_map(|entry| entry.parents.iter().copied())
     }
 
-    /// The ledger of what was read, under a policy. `rubbish` is what else was found that is none.
+    /// Builds the ledger of the entries read, under a policy. `rubbish` has other invalid files that were found.
     #[must_use]
     pub fn finish(mut self, trust: Trust, rubbish: Rubbish) -> Ledger {
         self.rubbish.extend(rubbish);

@@ -1,8 +1,8 @@
-//! The state of snapshots: live, forgotten, swept; held; suspect.
+//! State of snapshots: live, forgotten or swept; held; suspect.
 //!
-//! Of two entries that did not know of each other the one that keeps wins, also where a missing entry hides which was
-//! first: a `forget` holds only for snapshots below it and only against every `undo` below it, and a hold ends only by
-//! a `release` above it. A sweep alone is final, since what it names may be deleted already.
+//! Of two entries that did not know of each other, the one that keeps the snapshot wins, also if a missing entry hides
+//! their order. A `forget` applies only to snapshots below it, and only if every `undo` is below it. A hold ends only
+//! by a `release` above it. Only a sweep is final, since the objects that it names may already be deleted.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -18,11 +18,11 @@ pub(super) struct Snapshots {
     ended: HashMap<usize, SnapshotState>,
     holds: BTreeMap<Digest, Hold>,
     suspicions: HashMap<usize, Suspicion>,
-    /// Sweeps of snapshots without a forget below them that is older than the grace, by position.
+    /// Positions of sweeps that name a snapshot without a forget below them that is older than the grace period.
     early: Vec<usize>,
 }
 
-/// Statements of valid entries about snapshots below them, by position, in order.
+/// Entries that count and name snapshots, by position, in order.
 #[derive(Default)]
 struct EntriesBySnapshot<'a> {
     forgotten: Vec<(usize, usize, &'a str)>,
@@ -144,8 +144,8 @@ impl<'a> EntriesBySnapshot<'a> {
     }
 }
 
-/// For every snapshot, the base that makes it suspect, however far back. A base may be anywhere in the order: nothing
-/// but its digest ties it to what builds on it.
+/// Returns for every snapshot the base that makes it suspect, directly or indirectly. A base can be at any position,
+/// because only its digest links it to the snapshots that build on it.
 fn bad_bases(graph: &Graph, trust: &Trust, sound: impl Fn(usize) -> bool) -> HashMap<usize, Option<Digest>> {
     let mut judged: HashMap<usize, Option<Digest>> = HashMap::new();
     let mut ends = Ends { graph, trust, named: HashMap::new() };
@@ -159,7 +159,7 @@ fn bad_bases(graph: &Graph, trust: &Trust, sound: impl Fn(usize) -> bool) -> Has
             let Some(event) = graph.entries.get(at).and_then(Entry::snapshot) else { break None };
             let Some(base) = event.base.filter(|base| !event.full && !trust.accepts(base)) else { break None };
             match graph.position(&base) {
-                // With the entry gone, only the keys say whether it can have been one that does not count.
+                // The entry is missing, so only the keys show whether it may be one that does not count.
                 None => break event.reuses.iter().any(|key| ends.may_exclude(key, &base)).then_some(base),
                 Some(position) if !sound(position) => break Some(base),
                 Some(position) => at = position,
@@ -170,13 +170,13 @@ fn bad_bases(graph: &Graph, trust: &Trust, sound: impl Fn(usize) -> bool) -> Has
     judged
 }
 
-/// The snapshots that an entry names.
+/// Returns the snapshots that an entry names.
 fn named(graph: &Graph, entry: &Entry) -> Vec<usize> {
     let named = entry.event.named_snapshots().iter().filter_map(|digest| graph.position(digest));
     named.filter(|at| graph.entries.get(*at).is_some_and(|entry| entry.snapshot().is_some())).collect()
 }
 
-/// What is named in and below the end of each ended key, there or not; looked up when it is first needed.
+/// Entries named in and below the end of each ended key, present or missing; computed on first use.
 struct Ends<'a> {
     graph: &'a Graph,
     trust: &'a Trust,
@@ -184,8 +184,8 @@ struct Ends<'a> {
 }
 
 impl Ends<'_> {
-    /// Whether an entry that is gone does not count if it is by this key: a branch of the policy has ended the key, and
-    /// nothing in or below the end names the entry. An entry that is named there counts, whoever deleted it.
+    /// Returns true if a missing entry would not count if it is by this key: a branch of the policy has ended the key,
+    /// and nothing in or below the end names the entry. An entry named there counts, even if it was deleted.
     fn may_exclude(&mut self, key: &Digest, gone: &Digest) -> bool {
         let (graph, trust) = (self.graph, self.trust);
         trust.branches().any(|(version, policy)| {
@@ -204,8 +204,8 @@ fn named_by_end(graph: &Graph, until: &[EntryRef]) -> HashSet<Digest> {
     until.iter().chain(parents).map(|entry| entry.digest).collect()
 }
 
-/// Returns true if no `forget` of the snapshot below the sweep is older than the grace of the version that the sweep
-/// names.
+/// Returns true if no `forget` of the snapshot below the sweep is older than the grace period of the policy version
+/// that the sweep names.
 fn is_early(graph: &Graph, trust: &Trust, sweep: usize, snapshot: usize) -> bool {
     let (Some(entry), Some(named)) = (graph.entries.get(sweep), graph.entries.get(snapshot)) else { return false };
     let Some(policy) = trust.get(&entry.policy) else { return false };

@@ -1,44 +1,44 @@
-//! Whether an entry counts.
+//! Status of entries and snapshots.
 
 use crate::model::Digest;
 
-/// Whether an entry counts. Decided by the policy in force alone, in no order.
+/// Whether an entry counts. Only the policy in force decides; the order of entries does not matter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EntryStatus {
     /// It counts.
     Counts,
-    /// Its key has not ended, and whether it counts cannot be said yet.
+    /// Its key has not ended, but it cannot be decided yet whether it counts.
     Pending(Pending),
-    /// Its key is listed, and may not sign it.
+    /// Its key is listed, but must not sign it.
     Void(Void),
-    /// Its key is not in the policy.
+    /// The policy does not list its key.
     Stranger,
 }
 
-/// Why an entry is pending.
+/// Reason why an entry is pending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Pending {
-    /// It names a policy version that nothing here leads to.
+    /// It names a policy version that is not known here.
     #[error("it was written under a policy version that is not known here")]
     UnknownPolicy,
-    /// Its sequence is far above everything else.
+    /// Its sequence is far above those of all other entries.
     #[error("its sequence is more than 10,000 above any entry below it")]
     OutOfReach,
 }
 
-/// Why an entry is void.
+/// Reason why an entry is void.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Void {
     /// Its key has no role for its kind.
     #[error("its key has no role that may sign this kind")]
     NoRole,
-    /// Its key has ended before it.
+    /// Its key had ended before it.
     #[error("its key has ended, and it is not at or below the end")]
     Ended,
-    /// It is by an ended key and far above everything else, or under an unknown version.
+    /// Its key has ended, and its sequence is far above all others, or its policy version is unknown.
     #[error("its key has ended, and it cannot be placed")]
     Unplaced,
-    /// Its key is of an algorithm that this program cannot check.
+    /// The algorithm of its key is unknown to this version.
     #[error("its key is of an algorithm that this version of keyhaven cannot check")]
     Unchecked,
 }
@@ -50,7 +50,7 @@ impl EntryStatus {
         matches!(self, Self::Counts)
     }
 
-    /// The word used in output.
+    /// Returns the word used in output.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
         match self {
@@ -62,44 +62,44 @@ impl EntryStatus {
     }
 }
 
-/// Whether a snapshot is kept.
+/// State of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SnapshotState {
-    /// It is kept.
+    /// Kept.
     Live,
-    /// It was marked for deletion, and that can be undone until it is swept.
+    /// Marked for deletion, which can be undone until it is swept.
     Forgotten {
-        /// The entry that marked it: of those that hold, the first in order.
+        /// The forget entry; if several apply, the first in order.
         by: Digest,
-        /// By which rule.
+        /// The retention rule.
         rule: String,
     },
-    /// Its objects are gone, as far as the bucket let them be deleted.
+    /// Its objects are deleted, as far as the bucket allowed it.
     Swept {
         /// The sweep.
         by: Digest,
     },
 }
 
-/// Why a snapshot is kept whatever the retention policy says.
+/// Reason why a snapshot is kept regardless of the retention policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hold {
-    /// The entry that holds it: of those that hold, the last in order. `None`: the trust policy does.
+    /// The hold entry; if several apply, the last in order. `None`: the trust policy holds it.
     pub by: Option<Digest>,
-    /// Value found.
+    /// The reason given.
     pub reason: String,
 }
 
-/// Why a snapshot is suspect, whatever its entry says of itself.
+/// Reason why a snapshot is suspect.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Suspicion {
-    /// Its own reasons.
+    /// The first reason in its own entry.
     #[error("{0}")]
     Own(String),
-    /// It says that it was sealed to others than the policy has.
+    /// By its own entry, it was sealed to other recipients than those of the policy.
     #[error("its packs are not sealed to the recovery recipients of the policy version that it names")]
     Recipients,
-    /// It reuses packs of a snapshot that does not count.
+    /// It reuses packs of a snapshot that does not count or is missing.
     #[error("it reuses packs of snapshot {}, which does not count or is gone", .0.short())]
     Base(Digest),
 }

@@ -1,4 +1,4 @@
-//! Entries of ended keys that may count: what is missing could show that they are at or below the end of their key.
+//! Entries of ended keys that might count: missing entries could show that they are at or below the end of their key.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -8,7 +8,7 @@ use crate::format::EntryRef;
 use crate::model::Digest;
 use crate::repository::trust::Trust;
 
-/// The positions of unproven entries, in order. In a fork only what every branch leaves unproven.
+/// Returns the positions of unproven entries, in order. In a fork, only those that are unproven in every branch.
 pub(super) fn unproven(graph: &Graph, statuses: &[EntryStatus], trust: &Trust) -> Vec<usize> {
     let entries = graph.entries.iter().zip(statuses).enumerate();
     let asked = entries.filter(|(_, (entry, status))| entry.checked && !status.counts());
@@ -25,8 +25,8 @@ pub(super) fn unproven(graph: &Graph, statuses: &[EntryStatus], trust: &Trust) -
     unproven
 }
 
-/// For every ended key among `signers`, the highest sequence that is missing at or below its end and not accepted as
-/// lost.
+/// Returns for every ended key among `signers` the highest sequence that is missing at or below its end and whose loss
+/// is not accepted.
 fn highest_missing(graph: &Graph, policy: &crate::format::Policy, signers: &HashSet<Digest>) -> BTreeMap<Digest, u64> {
     let accepted = |entry: &EntryRef| policy.lost.entries.iter().any(|lost| lost.digest == entry.digest);
     let missing = |entry: &&EntryRef| graph.position(&entry.digest).is_none() && !accepted(entry);

@@ -1,4 +1,4 @@
-//! The seam between [`super::Store`] and a place: tests put their faults here.
+//! The interface between [`super::Store`] and a storage; tests inject faults here.
 
 use std::fmt;
 
@@ -12,12 +12,12 @@ use crate::model::Timestamp;
 
 /// Operations of a store, as documented in [`super::Store`].
 ///
-/// A folder and a bucket are one implementation, over object_store. Another one may be put around either: it implements
-/// what it changes, and passes on the rest. object_store's own trait cannot be this seam, because it knows neither the
-/// clock of a store, nor what it retains, nor a folder's odd files.
+/// A directory and a bucket share one implementation, over object_store. Another backend may wrap either: it implements
+/// what it changes and delegates the rest. object_store's own trait does not suffice, because it has neither the clock
+/// of a store, nor retention, nor a directory's odd files.
 #[async_trait]
 pub trait Backend: Send + Sync + fmt::Debug {
-    /// The place that this one is put around. Default: none, and then what is not implemented cannot be done.
+    /// Returns the wrapped backend. Default: none; operations that are not implemented then fail.
     fn inner(&self) -> Option<&dyn Backend> {
         None
     }
@@ -27,27 +27,27 @@ pub trait Backend: Send + Sync + fmt::Debug {
         next(self.inner(), path)?.get(path, limit).await
     }
 
-    /// Writes an object, over another one if need be.
+    /// Writes an object, replacing an existing one.
     async fn put(&self, path: &str, bytes: Bytes) -> Result<(), StoreError> {
         next(self.inner(), path)?.put(path, bytes).await
     }
 
-    /// Writes an object that must not be there yet.
+    /// Writes an object that must not exist yet.
     async fn put_new(&self, path: &str, bytes: Bytes) -> Result<Created, StoreError> {
         next(self.inner(), path)?.put_new(path, bytes).await
     }
 
-    /// Deletes an object; one that is not there is no error.
+    /// Deletes an object; a missing one is no error.
     async fn delete(&self, path: &str) -> Result<(), StoreError> {
         next(self.inner(), path)?.delete(path).await
     }
 
-    /// Lists the objects below a folder, or those of them after a path; in any order.
+    /// Lists the objects below a directory, or those of them after a path; in any order.
     async fn list(&self, folder: &str, after: Option<&str>) -> Result<Vec<ObjectInfo>, StoreError> {
         next(self.inner(), folder)?.list(folder, after).await
     }
 
-    /// Lists what is below a folder and no plain file; in any order. Default: nothing, as in a bucket.
+    /// Lists what is below a directory but is not a regular file; in any order. Default: nothing, as in a bucket.
     async fn odd(&self, folder: &str) -> Result<Vec<Odd>, StoreError> {
         match self.inner() {
             Some(inner) => inner.odd(folder).await,
@@ -55,8 +55,8 @@ pub trait Backend: Send + Sync + fmt::Debug {
         }
     }
 
-    /// Lists all versions of the object at a path and of those below it as a folder; in any order. `None` where the
-    /// place keeps none, or does not say. Default: none.
+    /// Lists all versions of the object at a path and of those below it as a directory; in any order. `None` if the
+    /// storage keeps none, or does not list them. Default: `None`.
     async fn versions(&self, path: &str) -> Result<Option<Vec<ObjectVersion>>, StoreError> {
         match self.inner() {
             Some(inner) => inner.versions(path).await,
@@ -77,17 +77,17 @@ pub trait Backend: Send + Sync + fmt::Debug {
         next(self.inner(), &version.object.path)?.get_version(version, limit).await
     }
 
-    /// Asks for one object by name, and whether it may be deleted.
+    /// Looks up one object by name, with its retention.
     async fn retention(&self, path: &str) -> Result<Option<Retention>, StoreError> {
         next(self.inner(), path)?.retention(path).await
     }
 
-    /// Asks for one object by name. Default: what [`Backend::retention`] says of it.
+    /// Looks up one object by name. Default: from [`Backend::retention`].
     async fn head(&self, path: &str) -> Result<Option<ObjectInfo>, StoreError> {
         Ok(self.retention(path).await?.map(|retention| retention.object))
     }
 
-    /// The present by the store's own clock, if it has one that is known.
+    /// Returns the current time by the store's own clock, if known.
     fn clock(&self) -> Option<Timestamp> {
         self.inner().and_then(Backend::clock)
     }
@@ -97,7 +97,7 @@ pub trait Backend: Send + Sync + fmt::Debug {
         self.inner().is_some_and(Backend::shares_clock)
     }
 
-    /// Returns its location, for people. Default: `memory` if it wraps no other.
+    /// Returns its location, for people. Default: that of the wrapped backend, or `memory`.
     fn place(&self) -> String {
         self.inner().map_or_else(|| "memory".to_owned(), Backend::place)
     }

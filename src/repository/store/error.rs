@@ -5,13 +5,13 @@ use std::fmt;
 use super::retention::Hold;
 use crate::model::FailureKind;
 
-/// A failed operation on a store. Never holds a credential or the content of an object.
+/// A failed operation on a store. Never contains a credential or the content of an object.
 ///
-/// `what` names the operation and the object (`read ledger/000000/…`), `place` the folder or bucket.
+/// `what` names the operation and the object (`read ledger/000000/…`), `place` the directory or bucket.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// No answer: refused, timed out, cut off, TLS. Whether a write arrived is unknown.
+    /// No answer: refused, timed out, interrupted, or a TLS failure. It is unknown whether a write arrived.
     #[error("cannot {what} in {place}: no usable answer; check the network, the endpoint and its certificate")]
     Unreachable {
         /// The operation.
@@ -22,7 +22,7 @@ pub enum StoreError {
         #[source]
         source: Cause,
     },
-    /// The store does not know the access key, or the secret does not fit.
+    /// The store does not know the access key, or the secret is wrong.
     #[error("cannot {what} in {place}: the credentials are not accepted; check the access key id and its secret")]
     Unauthenticated {
         /// The operation.
@@ -33,7 +33,7 @@ pub enum StoreError {
         #[source]
         source: Cause,
     },
-    /// The credentials (or the file permissions) do not allow it.
+    /// The credentials or file permissions do not allow the operation.
     #[error("cannot {what} in {place}: not allowed; give this user the right to do it there")]
     Denied {
         /// The operation.
@@ -44,7 +44,7 @@ pub enum StoreError {
         #[source]
         source: Cause,
     },
-    /// The store retains the object until a date, or until a legal hold is removed; no right would change that.
+    /// The store retains the object until a date, or until a legal hold is removed; additional permissions do not help.
     #[error("{path} in {place} cannot be deleted: it is {hold}")]
     Held {
         /// The object's path inside the repository.
@@ -62,7 +62,7 @@ pub enum StoreError {
         /// The store.
         place: String,
     },
-    /// The bucket is in another region than the one that requests are signed for.
+    /// The bucket is in another region than the one used for signing.
     #[error(
         "cannot {what} in {place}: the bucket is in {}; set repository.region, and the endpoint of that region",
         .named.as_deref().unwrap_or("another region")
@@ -75,7 +75,7 @@ pub enum StoreError {
         /// The region that the answer names.
         named: Option<String>,
     },
-    /// The answer with status 200 is no listing.
+    /// An answer with status 200 is not a listing.
     #[error(
         "cannot {what} in {place}: the answer is no listing of a bucket; check repository.endpoint, and whether a proxy or a \
          login page answers in its place"
@@ -89,7 +89,7 @@ pub enum StoreError {
         #[source]
         source: Cause,
     },
-    /// The store refuses the checksum header of a write, or wants another one.
+    /// The store rejects the checksum header of a write, or requires another one.
     #[error(
         "cannot {what} in {place}: the store wants another checksum header; set repository.checksum to \"md5\", or to \"none\""
     )]
@@ -102,7 +102,7 @@ pub enum StoreError {
         #[source]
         source: Cause,
     },
-    /// The object was moved to a storage class that is not read at once.
+    /// The object is in a storage class that does not allow immediate reads.
     #[error(
         "{path}, in {place}, is archived; bring it back (`aws s3api restore-object`, hours to days), then run this again, and \
          take the repository out of the lifecycle rule that archives"
@@ -132,7 +132,7 @@ pub enum StoreError {
         #[source]
         source: Cause,
     },
-    /// The store refuses requests that are signed at a time so far from its own.
+    /// The store rejects the request because the clocks differ too much.
     #[error("cannot {what} in {place}: this host's clock is too far from the store's; set the clock")]
     Clock {
         /// The operation.
@@ -140,7 +140,7 @@ pub enum StoreError {
         /// The store.
         place: String,
     },
-    /// The object is larger than anything of its kind may be.
+    /// The object is larger than its kind allows.
     #[error("{path}, in {place}, has {size} bytes, more than the {limit} that it may have; it was not read")]
     TooLarge {
         /// The object's path inside the repository.
@@ -152,12 +152,12 @@ pub enum StoreError {
         /// The limit in bytes.
         limit: u64,
     },
-    /// The settings cannot work.
+    /// The settings are invalid.
     #[error("{what}: {why}")]
     Settings {
         /// The setting.
         what: String,
-        /// What is wrong with it and how to fix it.
+        /// The problem and how to fix it.
         why: String,
     },
     /// Anything else.
@@ -185,25 +185,25 @@ impl StoreError {
         }
     }
 
-    /// Returns true if the object simply is not there.
+    /// Returns true if the object does not exist.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::NotFound { .. })
     }
 }
 
-/// The innermost reason of a failure in one line of at most [`Cause::LIMIT`] characters.
+/// The innermost cause of a failure, as one line of at most [`Cause::LIMIT`] characters.
 ///
-/// The errors of the HTTP stack quote whole answers (the text that was signed among them); this keeps the status, the
-/// store's own code and message, or the system's words.
+/// Errors of the HTTP stack quote whole answers (including the signed text). This keeps only the status, the store's
+/// own code and message, or the system's error text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Cause(String);
 
 impl Cause {
-    /// Characters kept.
+    /// Maximum number of characters.
     pub const LIMIT: usize = 300;
 
-    /// Takes a reason; what is too long or no printable character goes.
+    /// Creates a cause from a text; cuts it to the limit and replaces control characters by spaces.
     #[must_use]
     pub fn new(text: &str) -> Self {
         Self(text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(Self::LIMIT).collect())

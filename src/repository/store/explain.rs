@@ -5,10 +5,10 @@ use std::io;
 
 use super::error::{Cause, StoreError};
 
-/// Turns an error of object_store's into ours.
+/// Converts an error of object_store into a [`StoreError`].
 ///
-/// Its variants do not tell a missing bucket from a missing object, a full disk from any other failure, or a wrong
-/// secret from a missing right; the answer's text and the system's error do.
+/// Its variants do not distinguish a missing bucket from a missing object, a full disk from other failures, or a wrong
+/// secret from a missing permission; the text of the answer and the system's error do.
 pub(super) fn explain(what: String, path: &str, place: &str, error: &object_store::Error) -> StoreError {
     let place = place.to_owned();
     let source = cause(error);
@@ -39,7 +39,7 @@ pub(super) fn explain(what: String, path: &str, place: &str, error: &object_stor
     if says(&["SignatureDoesNotMatch", "InvalidAccessKeyId"]) {
         return StoreError::Unauthenticated { what, place, source };
     }
-    // A refused listing comes as a general failure, unlike a refused read or write.
+    // A denied listing is a generic error, unlike a denied read or write.
     if says(&["<Code>AccessDenied</Code>"]) {
         return StoreError::Denied { what, place, source };
     }
@@ -66,8 +66,7 @@ pub(super) fn explain(what: String, path: &str, place: &str, error: &object_stor
     }
 }
 
-/// Returns true if a refusal is about the checksum header of a write. Its code is a general one; only the message says
-/// it.
+/// Returns true if an error is about the checksum header of a write. Its code is generic; only the message shows it.
 fn wants_other_checksum(said: &str) -> bool {
     let message = element(said, "Message").unwrap_or_default().to_ascii_lowercase();
     let of_checksum = ["checksum", "content-md5"].iter().any(|word| message.contains(word));
@@ -75,7 +74,7 @@ fn wants_other_checksum(said: &str) -> bool {
     of_checksum && element(said, "Code").is_some_and(|code| codes.contains(&code))
 }
 
-/// The innermost error of a type in the chain of causes.
+/// Returns the innermost error of a type in the chain of causes.
 fn innermost<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
     let mut found = None;
     let mut next = Some(error);
@@ -86,7 +85,7 @@ fn innermost<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option
     found
 }
 
-/// One line of the reason: the code and message of an S3 answer, or the innermost error's words.
+/// Returns the cause in one line: the code and message of an S3 answer, or the text of the innermost error.
 fn cause(error: &object_store::Error) -> Cause {
     let said = error.to_string();
     if let Some(code) = element(&said, "Code") {

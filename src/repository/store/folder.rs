@@ -1,7 +1,7 @@
-//! A folder on this host.
+//! A directory on this host.
 //!
-//! Reading and writing is object_store's. Listing is not: its walk ends at the first name that is no UTF-8 and at a
-//! link that leads to its own folder, and one such file would hide the whole ledger.
+//! object_store reads and writes. Listing is done here, because its walk stops at the first name that is not UTF-8 and
+//! at a link to its own directory: one such file would hide the whole ledger.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -16,7 +16,7 @@ use super::info::{ObjectInfo, Odd};
 use super::limits::LISTED_OBJECTS;
 use crate::model::Timestamp;
 
-/// A folder, opened when it is first needed: what only reads must not make it.
+/// A directory, opened on first use: reading must not create it.
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
@@ -28,11 +28,11 @@ impl Folder {
         Self { path: path.to_owned(), opened: OnceLock::new() }
     }
 
-    /// `None` while there is no folder.
+    /// Returns the opened directory; `None` if it does not exist.
     pub(super) fn opened(&self) -> object_store::Result<Option<&LocalFileSystem>> {
         if self.opened.get().is_none() && self.path.is_dir() {
             let store = LocalFileSystem::new_with_prefix(&self.path)?;
-            // Losing the race to another task only drops an equal value.
+            // Losing the race against another task only drops an equal value.
             drop(self.opened.set(store.with_fsync(true)));
         }
         Ok(self.opened.get())
@@ -42,8 +42,8 @@ impl Folder {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.path).map_err(failed)
     }
 
-    /// Returns true if something is there that is neither a file nor nothing: a pipe would wait for its writer, and a
-    /// device never ends. No listing shows such a thing either.
+    /// Returns true if the path exists and is not a regular file. Opening a pipe would wait for its writer, and a
+    /// device never ends. Listings do not show such a path either.
     #[expect(clippy::disallowed_methods, reason = "asked before it is opened")]
     pub(super) async fn is_odd(&self, path: &str) -> bool {
         let file = self.path.join(path);
@@ -74,8 +74,8 @@ fn failed(error: io::Error) -> object_store::Error {
     object_store::Error::Generic { store: "folder", source: Box::new(error) }
 }
 
-/// Every file below a folder of the repository. Links to folders are not followed; a name that is no UTF-8 is shown
-/// with its odd bytes replaced, and is foreign then.
+/// Lists every file below a directory of the repository. Does not follow links to directories. In a name that is not
+/// UTF-8 the invalid bytes are replaced, so that it becomes a foreign name.
 #[expect(clippy::disallowed_methods, reason = "the one place that lists a repository's folder")]
 fn walk(root: &Path, below: &str) -> io::Result<Vec<ObjectInfo>> {
     let mut found = Vec::new();
@@ -91,7 +91,7 @@ fn walk(root: &Path, below: &str) -> io::Result<Vec<ObjectInfo>> {
                 continue;
             }
             let metadata = match fs::metadata(entry.path()) {
-                // A link that leads nowhere or in a circle is no object of ours.
+                // A dangling or circular link is not an object.
                 Err(_) if kind.is_symlink() => continue,
                 metadata => unless_gone(metadata)?,
             };
@@ -108,8 +108,8 @@ fn walk(root: &Path, below: &str) -> io::Result<Vec<ObjectInfo>> {
     Ok(found)
 }
 
-/// Everything below a folder of the repository that [`walk`] does not show. Of directories only the empty ones: another
-/// shows by what is in it.
+/// Lists everything below a directory of the repository that [`walk`] does not show. Lists only empty directories;
+/// others show by their content.
 #[expect(clippy::disallowed_methods, reason = "beside the one place that lists a repository's folder")]
 fn walk_odd(root: &Path, below: &str) -> io::Result<Vec<Odd>> {
     let mut found = Vec::new();
@@ -122,7 +122,7 @@ fn walk_odd(root: &Path, below: &str) -> io::Result<Vec<Odd>> {
             is_empty = false;
             let path = format!("{name}/{}", entry.file_name().to_string_lossy());
             let kind = entry.file_type()?;
-            // A link to a plain file is read as that file.
+            // A link to a regular file is read as that file.
             let is_file =
                 kind.is_file() || kind.is_symlink() && fs::metadata(entry.path()).is_ok_and(|to| to.is_file());
             if is_file {
@@ -144,7 +144,7 @@ fn walk_odd(root: &Path, below: &str) -> io::Result<Vec<Odd>> {
     Ok(found)
 }
 
-/// A file that vanished meanwhile counts as missing from the start.
+/// Treats a file that vanished meanwhile as missing.
 fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -152,7 +152,7 @@ fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-/// Whether object_store is writing, or died writing, this file: it stages under the name, `#` and a number.
+/// Returns true for a staging file of object_store, complete or abandoned: the name, `#` and a number.
 fn is_staged(name: &str) -> bool {
     name.rsplit_once('#')
         .is_some_and(|(_, number)| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
@@ -217,7 +217,7 @@ mod tests {
         let local = Store::local(root.path());
         local.put("ledger/000000/good", Bytes::from_static(b"1")).await.unwrap();
         let ledger = root.path().join("ledger");
-        // Half-written by a process that died; no UTF-8; links to nowhere and in circles.
+        // A partial file of a process that died; a name that is not UTF-8; dangling and circular links.
         std::fs::write(ledger.join("000000/good#1"), b"half").unwrap();
         std::fs::write(ledger.join(OsStr::from_bytes(b"bad-\xff-name")), b"x").unwrap();
         std::os::unix::fs::symlink("/nowhere/at/all", ledger.join("dangling")).unwrap();
@@ -227,7 +227,7 @@ mod tests {
         let mut paths: Vec<_> = listed.iter().map(|object| object.path.as_str()).collect();
         paths.sort_unstable();
         assert_eq!(paths, ["ledger/000000/good", "ledger/bad-\u{fffd}-name"]);
-        // What no listing shows is asked for apart, or nothing would ever name it.
+        // What no listing shows must be listed separately, or nothing would report it.
         let pipe = std::process::Command::new("mkfifo").arg(ledger.join("pipe")).status().unwrap();
         assert!(pipe.success());
         std::os::unix::fs::symlink(ledger.join("000000/good"), ledger.join("other-name")).unwrap();

@@ -1,7 +1,7 @@
-//! The place where a repository lies: a folder or a prefix in a bucket.
+//! Storage of a repository: a directory or a prefix in a bucket.
 //!
-//! Everything that is peculiar to object_store, to S3 servers or to file systems stays in this folder. Above it there
-//! are only whole objects, by path, written once, read whole, listed in order, deleted by a sweep and by nothing else.
+//! Everything specific to object_store, S3 servers or file systems is in this directory. The layers above see only
+//! whole objects, by path: written once, read whole, listed in order, and deleted only by a sweep.
 
 mod backend;
 mod error;
@@ -31,36 +31,36 @@ pub use s3_settings::{ChecksumHeader, S3Settings};
 use crate::model::Timestamp;
 use objects::Objects;
 
-/// Number of times that an object is read that does not fit its name, or is not there although it should be.
+/// Number of attempts to read an object that does not match its name, or is unexpectedly missing.
 pub(super) const READS: usize = 3;
 
-/// A handle on the place of a repository; cheap to clone.
+/// A handle on the storage of a repository; cheap to clone.
 #[derive(Clone)]
 pub struct Store {
     backend: Arc<dyn Backend>,
 }
 
 impl Store {
-    /// A folder on this host. It need not exist yet: reading finds it empty, the first write makes it.
+    /// Creates a store for a directory on this host. It need not exist: it reads as empty, and the first write creates
+    /// it.
     ///
-    /// What is written is durable (synced, with its folder) before a write returns; permissions are what the process's
-    /// umask leaves.
+    /// A write is durable (synced, with its directory) before it returns. Permissions depend on the process's umask.
     #[must_use]
     pub fn local(folder: &Path) -> Self {
         Self::with_backend(Arc::new(Objects::in_folder(folder)))
     }
 
-    /// A prefix in an S3 bucket. Sends nothing yet.
+    /// Creates a store for a prefix in an S3 bucket. Sends no request yet.
     ///
     /// # Errors
-    /// [`StoreError::Settings`] when the settings cannot work: an endpoint that is no URL, plain HTTP to another host,
-    /// an empty bucket or credential, a certificate that is no PEM.
+    /// [`StoreError::Settings`] if the settings are invalid: an endpoint that is not a URL, plain HTTP to another host,
+    /// an empty bucket or credential, a certificate that is not PEM.
     #[cfg(feature = "s3")]
     pub fn s3(settings: &S3Settings) -> Result<Self, StoreError> {
         Ok(Self::with_backend(Arc::new(Objects::in_bucket(s3::connect(settings)?))))
     }
 
-    /// A build without the feature `s3` has no buckets.
+    /// Fails, because a build without the feature `s3` supports no buckets.
     ///
     /// # Errors
     /// [`StoreError::Settings`], which names the feature.
@@ -73,13 +73,13 @@ impl Store {
         })
     }
 
-    /// Any other place; tests put faults between us and a real one here.
+    /// Creates a store with another backend; tests inject faults with it.
     #[must_use]
     pub fn with_backend(backend: Arc<dyn Backend>) -> Self {
         Self { backend }
     }
 
-    /// Returns the backend, so that another can be put around it.
+    /// Returns the backend, so that another can wrap it.
     #[must_use]
     pub fn backend(&self) -> &dyn Backend {
         &*self.backend
@@ -88,13 +88,13 @@ impl Store {
     /// Reads a whole object of at most `limit` bytes.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::TooLarge`] (then nothing of it is read), or what the store answers.
+    /// [`StoreError::NotFound`], [`StoreError::TooLarge`] (then nothing is read), or errors of the store.
     pub async fn get(&self, path: &str, limit: usize) -> Result<Bytes, StoreError> {
         self.backend.get(path, limit).await
     }
 
-    /// Reads an object until it `fits`, three times at most: a store that lags may answer with what was there before,
-    /// and one in trouble with a part of it. Returns the last answer, whether it fits or not.
+    /// Reads an object up to three times until `fits` returns true: a lagging store may return earlier content, and an
+    /// overloaded one a truncated object. Returns the last answer in any case.
     ///
     /// # Errors
     /// As [`Store::get`].
@@ -114,54 +114,54 @@ impl Store {
         Ok(bytes)
     }
 
-    /// Writes a whole object: all of it is there afterwards, or nothing.
+    /// Writes a whole object, atomically.
     ///
     /// # Errors
-    /// Errors of the store. After [`StoreError::Unreachable`] it may be there nevertheless.
+    /// Errors of the store. After [`StoreError::Unreachable`] the object may exist nevertheless.
     pub async fn put(&self, path: &str, bytes: Bytes) -> Result<(), StoreError> {
         self.backend.put(path, bytes).await
     }
 
-    /// Writes an object that must not be there yet. Only for leases: nothing of a repository relies on it, because a
-    /// versioned bucket may overwrite all the same.
+    /// Writes an object that must not exist yet. Only for leases: the repository does not depend on it, because a
+    /// versioned bucket may overwrite anyway.
     ///
     /// # Errors
-    /// Errors of the store. After any error it may be there nevertheless.
+    /// Errors of the store. After any error the object may exist nevertheless.
     pub async fn put_new(&self, path: &str, bytes: Bytes) -> Result<Created, StoreError> {
         self.backend.put_new(path, bytes).await
     }
 
-    /// Lists every object below a folder, sorted by path. A folder that does not exist is empty.
+    /// Lists every object below a directory, sorted by path. A missing directory is empty.
     ///
     /// # Errors
-    /// Errors of the store; a listing that cannot be had whole is an error, never a shorter list.
+    /// Errors of the store; an incomplete listing is an error, never a shorter list.
     pub async fn list(&self, folder: &str) -> Result<Vec<ObjectInfo>, StoreError> {
         let mut objects = self.backend.list(folder, None).await?;
         objects.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(objects)
     }
 
-    /// Lists the objects below a folder whose path comes after `after`, a path in that folder that need not exist;
+    /// Lists the objects below a directory whose path is after `after`, a path in that directory that need not exist;
     /// sorted.
     ///
-    /// The store is asked for a listing that begins there, so that its pages are others than those of [`Store::list`].
+    /// The store is asked for a listing that starts there, so that its pages differ from those of [`Store::list`].
     ///
     /// # Errors
     /// As [`Store::list`].
     pub async fn list_from(&self, folder: &str, after: &str) -> Result<Vec<ObjectInfo>, StoreError> {
         let mut objects = self.backend.list(folder, Some(after)).await?;
-        // A store may start where it likes; what was asked for is what is given.
+        // A store may start anywhere, so filter the result.
         objects.retain(|object| object.path.as_str() > after);
         objects.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(objects)
     }
 
-    /// Lists every object below a folder, with older versions of them where the place keeps these and says so.
+    /// Lists every object below a directory, with its older versions if the storage keeps and lists them.
     ///
     /// # Errors
     /// As [`Store::list`].
     pub async fn list_with_older(&self, folder: &str) -> Result<Listing, StoreError> {
-        // A right that is missing, or a store in trouble with this call alone, leaves what a plain listing shows.
+        // If this call fails, for example for want of permission, use a plain listing.
         let Ok(Some(versions)) = self.backend.versions(folder).await else {
             return Ok(Listing { current: self.list(folder).await?, older: Vec::new() });
         };
@@ -169,15 +169,16 @@ impl Store {
             versions.into_iter().filter(|version| !version.is_marker).partition(|version| version.is_current);
         let mut current: Vec<ObjectInfo> = current.into_iter().map(|version| version.object).collect();
         if current.is_empty() {
-            // A gateway may answer this call with nothing where it keeps no versions: that is no empty directory.
+            // A gateway without versions may return an empty answer to this call, which does not mean an empty
+            // directory.
             current = self.backend.list(folder, None).await?;
         }
         current.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(Listing { current, older: oldest_first(older) })
     }
 
-    /// The older versions of one object that have bytes, the oldest first; empty where the place keeps none or does not
-    /// say.
+    /// Returns the older versions of one object that have content, oldest first; empty if the storage keeps none or
+    /// does not list them.
     ///
     /// # Errors
     /// Errors of the store.
@@ -187,7 +188,7 @@ impl Store {
         Ok(oldest_first(older.filter(|version| version.object.path == path).collect()))
     }
 
-    /// Returns true if older versions can be listed: the place keeps them, and lets this identity see them.
+    /// Returns true if older versions can be listed: the storage keeps them and this identity may see them.
     ///
     /// # Errors
     /// Errors of the store.
@@ -195,8 +196,8 @@ impl Store {
         Ok(self.backend.versions(folder).await?.is_some())
     }
 
-    /// Lists the lifecycle rules of the bucket that would delete or archive objects of the repository; none where the
-    /// place does not say.
+    /// Lists the lifecycle rules of the bucket that would delete or archive objects of the repository; empty if the
+    /// storage does not disclose them.
     ///
     /// # Errors
     /// Errors of the store.
@@ -212,21 +213,21 @@ impl Store {
         self.backend.get_version(version, limit).await
     }
 
-    /// Deletes an object. A missing object is no error: another client was faster, or an answer was lost.
+    /// Deletes an object. A missing object is no error: another client may have deleted it, or an answer was lost.
     ///
-    /// On a versioned bucket this hides the object behind a delete marker; its bytes stay until a lifecycle rule of the
-    /// bucket removes old versions.
+    /// In a versioned bucket this hides the object behind a delete marker; its content remains until a lifecycle rule
+    /// of the bucket removes old versions.
     ///
     /// # Errors
-    /// [`StoreError::Held`] when the store refuses because it keeps the object; [`StoreError::Denied`] when the right
-    /// is missing; else what the store answers.
+    /// [`StoreError::Held`] if the store refuses because it retains the object; [`StoreError::Denied`] without
+    /// permission; otherwise errors of the store.
     pub async fn delete(&self, path: &str) -> Result<(), StoreError> {
         let error = match self.backend.delete(path).await {
             Err(error @ (StoreError::Denied { .. } | StoreError::Other { .. })) => error,
             other => return other,
         };
-        // The answers for an object that is kept are those for a missing right (403, 409): what a HEAD says tells them
-        // apart. Where it says nothing, the first answer stands.
+        // A retained object gives the same answers as missing permission (403, 409); a HEAD distinguishes them. If it
+        // shows nothing, return the first error.
         match self.backend.retention(path).await {
             Ok(Some(retention)) if retention.hold(self.clock()).is_some() => {
                 let hold = retention.hold(self.clock()).unwrap_or(Hold::Open);
@@ -236,7 +237,8 @@ impl Store {
         }
     }
 
-    /// What is below a folder and is no plain file, sorted by path: it is never opened, so nothing else would show it.
+    /// Lists what is below a directory but is not a regular file, sorted by path. Such files are never opened, so no
+    /// other call shows them.
     ///
     /// # Errors
     /// Errors of the store.
@@ -246,7 +248,7 @@ impl Store {
         Ok(odd)
     }
 
-    /// Asks for one object by name, and whether the store keeps it from being deleted; `None` when it is not there.
+    /// Looks up one object by name, with its retention; `None` if it does not exist.
     ///
     /// # Errors
     /// Errors of the store.
@@ -254,7 +256,7 @@ impl Store {
         self.backend.retention(path).await
     }
 
-    /// Asks for one object by name; `None` when it is not there.
+    /// Looks up one object by name; `None` if it does not exist.
     ///
     /// # Errors
     /// Errors of the store.
@@ -262,15 +264,15 @@ impl Store {
         self.backend.head(path).await
     }
 
-    /// The present by the store's own clock, once it has answered something; `None` for a folder, whose clock is this
-    /// host's.
+    /// Returns the current time by the store's own clock, once the store has answered. `None` for a directory, which
+    /// uses this host's clock.
     #[must_use]
     pub fn clock(&self) -> Option<Timestamp> {
         self.backend.clock()
     }
 
-    /// Returns true if the times of its objects come from this host's clock: a folder. A bucket has a clock of its own,
-    /// which [`Store::clock`] may not know yet.
+    /// Returns true if the times of its objects come from this host's clock, as with a directory. A bucket has its own
+    /// clock, which [`Store::clock`] may not know yet.
     #[must_use]
     pub fn shares_clock(&self) -> bool {
         self.backend.shares_clock()

@@ -1,4 +1,4 @@
-//! The operations of a folder and of a bucket, over object_store.
+//! The operations of a directory and of a bucket, over object_store.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -30,11 +30,11 @@ pub(super) enum PlaceKind {
     Bucket(Bucket),
 }
 
-/// A place of objects, and where ours begin in it.
+/// A storage of objects, and the prefix of ours in it.
 #[derive(Debug)]
 pub(super) struct Objects {
     kind: PlaceKind,
-    /// Without slashes at its ends; may be empty.
+    /// Without leading and trailing slashes; may be empty.
     prefix: String,
     place: String,
 }
@@ -68,7 +68,7 @@ impl Objects {
         }
     }
 
-    /// The store for what reads or deletes; `None` when there is no folder yet.
+    /// Returns the store for reading and deleting; `None` if the directory does not exist yet.
     fn existing(&self) -> Result<Option<&dyn ObjectStore>, StoreError> {
         match &self.kind {
             PlaceKind::Folder(folder) => {
@@ -80,7 +80,7 @@ impl Objects {
         }
     }
 
-    /// The store for a write of `path`: a folder is made when it is not there.
+    /// Returns the store for a write of `path`; creates the directory if it does not exist.
     fn made(&self, path: &str) -> Result<&dyn ObjectStore, StoreError> {
         if let Some(store) = self.existing()? {
             return Ok(store);
@@ -94,8 +94,8 @@ impl Objects {
         })
     }
 
-    /// The path with our prefix. Parsed and never encoded: our names need no encoding, and another name must not
-    /// silently become a different one.
+    /// Returns the path with our prefix. Parsed and never encoded: our names need no encoding, and a foreign name must
+    /// not silently become a different one.
     fn locate(&self, path: &str) -> Result<Path, StoreError> {
         let whole = if self.prefix.is_empty() { path.to_owned() } else { format!("{}/{path}", self.prefix) };
         Path::parse(&whole).map_err(|error| StoreError::Settings { what: whole, why: error.to_string() })
@@ -107,7 +107,7 @@ impl Objects {
         Some(ObjectInfo { path: path.to_owned(), size: meta.size, modified: Timestamp::from(meta.last_modified) })
     }
 
-    /// The answer to a question for one object; one that is not there is `None`.
+    /// Converts the answer to a lookup of one object; `None` if it does not exist.
     fn found(&self, path: &str, answer: object_store::Result<ObjectMeta>) -> Result<Option<ObjectInfo>, StoreError> {
         match answer {
             Ok(meta) => Ok(self.info(&meta)),
@@ -148,7 +148,7 @@ impl Objects {
         let options = GetOptions { version, ..GetOptions::default() };
         let answer = store.get_opts(&self.locate(path)?, options).await;
         let result = answer.map_err(|error| self.explain(format!("read {path}"), path, &error))?;
-        // Asked before the body is read: a foreign object of any size must not fill the memory.
+        // Check the size before reading the body: a foreign object of any size must not exhaust memory.
         let limit = limit as u64;
         let size = result.range.end.saturating_sub(result.range.start);
         if size > limit {
@@ -157,7 +157,7 @@ impl Objects {
         result.bytes().await.map_err(|error| self.explain(format!("read {path}"), path, &error))
     }
 
-    /// A listed version of the object at a path or below it as a folder, by our path.
+    /// Converts a listed version of the object at a path, or below it as a directory, to our path.
     #[cfg(feature = "s3")]
     fn of_ours(&self, mut version: ObjectVersion, below: &str) -> Option<ObjectVersion> {
         let whole = &version.object.path;
@@ -180,8 +180,8 @@ impl Backend for Objects {
     }
 
     async fn put(&self, path: &str, bytes: Bytes) -> Result<(), StoreError> {
-        // Overwriting on purpose: a name is the digest of its bytes, so a repeated write is the same write. Create-only
-        // writes are ignored on versioned buckets and say nothing after a lost answer.
+        // Overwriting is intended: a name is the digest of its content, so a repeated write writes the same. Versioned
+        // buckets ignore create-only writes, and after a lost answer these are inconclusive.
         let options = PutOptions { extensions: self.for_write(&bytes), ..PutOptions::default() };
         let result = self.made(path)?.put_opts(&self.locate(path)?, bytes.into(), options).await;
         result.map(drop).map_err(|error| self.explain(format!("write {path}"), path, &error))
@@ -256,7 +256,7 @@ impl Backend for Objects {
         let Some(store) = self.existing()? else { return Ok(None) };
         let location = self.locate(path)?;
         match &self.kind {
-            // No file system says until when it keeps a file; one that is immutable refuses for want of a right.
+            // File systems have no retention dates; an immutable file is reported as missing permission.
             PlaceKind::Folder(_) => Ok(self.found(path, store.head(&location).await)?.map(Retention::none)),
             #[cfg(feature = "s3")]
             PlaceKind::Bucket(_) => {

@@ -1,20 +1,20 @@
-//! Whether a store keeps an object from being deleted, and until when.
+//! Retention of an object in a store.
 
 use std::fmt;
 
 use super::info::ObjectInfo;
 use crate::model::Timestamp;
 
-/// An object and what the store says about keeping it.
+/// An object and its retention.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retention {
     /// The object.
     pub object: ObjectInfo,
-    /// Until when it is kept, if a date is set; it may be over.
+    /// End of its retention, if a date is set; may be in the past.
     pub until: Option<Timestamp>,
-    /// Whether it is kept without an end that is known: a legal hold, or a date that cannot be read.
+    /// True if it is retained without a known end: a legal hold, or an unreadable date.
     pub held: bool,
-    /// True if the bucket keeps older versions, so that a delete hides the object and does not free its room.
+    /// True if the bucket is versioned, so that a delete hides the object without freeing its space.
     pub versioned: bool,
 }
 
@@ -23,7 +23,7 @@ pub struct Retention {
 pub enum Hold {
     /// A retention date.
     Until(Timestamp),
-    /// A legal hold, or a retention whose end is not known.
+    /// A legal hold, or a retention without a known end.
     Open,
 }
 
@@ -37,13 +37,13 @@ impl fmt::Display for Hold {
 }
 
 impl Retention {
-    /// An object of a store that keeps nothing.
+    /// Creates the retention of an object in a store without retention.
     #[must_use]
     pub fn none(object: ObjectInfo) -> Self {
         Self { object, until: None, held: false, versioned: false }
     }
 
-    /// Returns the hold on the object at a time of the store's clock. Without a clock every date counts.
+    /// Returns the hold on the object at a time of the store's clock. Without a clock, every date is effective.
     #[must_use]
     pub fn hold(&self, now: Option<Timestamp>) -> Option<Hold> {
         match self.until {

@@ -7,22 +7,22 @@ use secrecy::SecretString;
 
 use super::limits::{REQUEST_TIMEOUT, RETRY_FOR};
 
-/// The checksum header that a write carries. What is stored is named by its digest and read back whatever this is.
+/// The checksum header of a write. Independent of it, objects are named by their digest and read back.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ChecksumHeader {
     /// `x-amz-checksum-sha256`, with `x-amz-sdk-checksum-algorithm`.
     #[default]
     Sha256,
-    /// `Content-MD5`, for stores that know no other, or want it under Object Lock.
+    /// `Content-MD5`, for stores that support only this, or require it with Object Lock.
     Md5,
-    /// None, for stores that refuse them.
+    /// None, for stores that reject checksum headers.
     None,
 }
 
-/// Settings of a bucket. Complete: nothing is read from `AWS_…` variables or a metadata service.
+/// Settings of a bucket. They are complete: no `AWS_…` variables or metadata service are read.
 #[derive(Clone)]
 pub struct S3Settings {
-    /// The server, as `https://host[:port]`. Plain `http://` only to this host itself.
+    /// The server, as `https://host[:port]`. Plain `http://` only for this host itself.
     pub endpoint: String,
     /// The region that requests are signed for.
     pub region: String,
@@ -34,7 +34,7 @@ pub struct S3Settings {
     pub access_key_id: String,
     /// The HMAC secret.
     pub secret_access_key: SecretString,
-    /// Certificates in PEM to trust besides the system's.
+    /// Certificates in PEM to trust in addition to the system's.
     pub ca_pem: Option<Vec<u8>>,
     /// True if the bucket is part of the host name (`https://BUCKET.host`) instead of the path.
     pub virtual_hosted: bool,
@@ -42,16 +42,16 @@ pub struct S3Settings {
     pub checksum: ChecksumHeader,
     /// Timeout of a connection.
     pub connect_timeout: Duration,
-    /// Timeout of one whole request; an object of 64 MiB has to be transferred in that time.
+    /// Timeout of one whole request, which must suffice to transfer an object of 64 MiB.
     pub request_timeout: Duration,
-    /// Number of retries after a 5xx, 429, a lost connection or a timeout.
+    /// Maximum number of retries after a 5xx, 429, a lost connection or a timeout.
     pub retries: usize,
-    /// Time after the first attempt after which no retry begins.
+    /// Time after the first attempt in which retries may start.
     pub retry_for: Duration,
 }
 
 impl S3Settings {
-    /// Settings with path style, SHA-256, 10 s to connect, 5 min a request, 5 retries within 2 min.
+    /// Creates settings with path style, SHA-256, 10 s to connect, 5 min per request, 5 retries within 2 min.
     #[must_use]
     pub fn new(endpoint: &str, region: &str, bucket: &str, access_key_id: &str, secret: SecretString) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! Which versions of the policy fit.
+//! Decides which versions of the policy fit.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -7,30 +7,30 @@ use crate::crypto::KeyInfo;
 use crate::format::{Envelope, Policy, PolicyRef, RepositoryId};
 use crate::model::Digest;
 
-/// Signing keys without an end that a policy may list.
+/// Maximum number of signing keys without an end in a policy.
 const ACTIVE_KEYS: usize = 256;
 
-/// Why a version does not fit.
+/// Reason why a version does not fit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Misfit {
     /// It belongs to another repository.
     #[error("it belongs to another repository")]
     Foreign,
-    /// None of the versions that it names is there and fits.
+    /// None of the versions that it names exists and fits.
     #[error("no version that it names is there and fits")]
     NoPredecessor,
-    /// Its number does not follow.
+    /// Its number is not one more than the highest that it names.
     #[error("its number is not one more than the highest that it names")]
     Number,
-    /// It leaves out a version that a predecessor names.
+    /// It omits a version that a predecessor names.
     #[error("it does not name {version}, which version {predecessor} names")]
     NotNamed {
-        /// The version left out.
+        /// The omitted version.
         version: PolicyRef,
         /// The predecessor.
         predecessor: u64,
     },
-    /// A key of a predecessor is gone, has other roles, or has come back.
+    /// A key of a predecessor is missing, has other roles, or is no longer ended.
     #[error(
         "it does not list the key {key} as version {predecessor} does: keys stay, with the same roles, and ended keys stay ended"
     )]
@@ -40,7 +40,7 @@ pub enum Misfit {
         /// The predecessor.
         predecessor: u64,
     },
-    /// The threshold is 0 or more than there are custodians.
+    /// The threshold is 0 or exceeds the number of custodians.
     #[error("its threshold {threshold} is not from 1 to the number of its custodians ({custodians})")]
     Threshold {
         /// The threshold.
@@ -48,25 +48,25 @@ pub enum Misfit {
         /// Number of custodians.
         custodians: usize,
     },
-    /// A public key is there twice.
+    /// A public key occurs twice.
     #[error("the key {key} is in it twice")]
     Repeated {
         /// The fingerprint.
         key: Digest,
     },
-    /// A public key is of small order, no point, or spelt otherwise.
+    /// A public key is of small order, not a point of the curve, or not canonical.
     #[error("the key {key} is no sound Ed25519 key")]
     Weak {
         /// The fingerprint.
         key: Digest,
     },
-    /// The packs could not be opened.
+    /// It has no recovery recipient, so packs could not be opened.
     #[error("it has no recovery recipient")]
     NoRecipient,
-    /// Runs could outlast the grace.
+    /// Its longest run exceeds its grace period.
     #[error("its longest run is longer than its grace")]
     Grace,
-    /// Too many keys.
+    /// It has too many keys.
     #[error("more than {ACTIVE_KEYS} of its keys have not ended")]
     Keys,
     /// Too few of its own custodians signed.
@@ -89,7 +89,7 @@ pub enum Misfit {
     },
 }
 
-/// Versions with their verdicts.
+/// All versions with their verdicts.
 pub(super) struct Fit {
     pub(super) fit: BTreeSet<PolicyRef>,
     pub(super) misfits: Vec<(PolicyRef, Misfit)>,
@@ -136,12 +136,13 @@ fn check(
         check_keys(policy, before)?;
     }
     check_alone(policy)?;
-    // Signatures last: they cost the most, and anybody can put files there.
+    // Check signatures last: they are the most expensive, and anyone can add files there.
     let Some(envelope) = pool.envelope(&version) else { return Err(Misfit::NoPredecessor) };
     let mut signers = Signers { envelope, good: HashMap::new() };
     for before in &predecessors {
         let signed = signers.among(before);
-        // Version 1 and a pinned version fit by their digest, whatever they say: a threshold of 0 opens nothing.
+        // Version 1 and a pinned version fit by their digest, whatever their content; a threshold of 0 must not waive
+        // signatures.
         let needed = before.threshold.max(1);
         if signed < needed {
             let predecessor = before.version;
@@ -155,7 +156,7 @@ fn check(
     }
 }
 
-/// Signers of an envelope. Each key is checked once, however many predecessors list it.
+/// Signers of an envelope. Each key is checked only once, however many predecessors list it.
 struct Signers<'a> {
     envelope: &'a Envelope,
     good: HashMap<Digest, bool>,
@@ -173,7 +174,7 @@ impl Signers<'_> {
     }
 }
 
-/// The fitting versions that it names and that were found, less those that another of these names.
+/// Returns the fitting versions that it names and that were found, without those that another of these names.
 fn predecessors<'a>(pool: &'a PolicyPool, fit: &BTreeSet<PolicyRef>, policy: &Policy) -> Vec<&'a Policy> {
     let named = policy.previous.iter().filter(|named| fit.contains(named));
     let there: Vec<(&PolicyRef, &Policy)> = named.filter_map(|named| Some((named, pool.get(named)?))).collect();
@@ -200,10 +201,10 @@ fn check_keys(policy: &Policy, before: &Policy) -> Result<(), Misfit> {
         .map_or(Ok(()), |key| Err(Misfit::Key { key: key.public_key.fingerprint(), predecessor: before.version }))
 }
 
-/// Checks a version by itself.
+/// Checks a version on its own.
 ///
 /// # Errors
-/// [`Misfit`] when no predecessor could make it fit.
+/// [`Misfit`] if no predecessor could make it fit.
 pub fn check_alone(policy: &Policy) -> Result<(), Misfit> {
     let custodians = policy.custodians.len();
     if policy.threshold < 1 || policy.threshold > custodians as u64 {

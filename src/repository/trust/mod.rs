@@ -1,7 +1,7 @@
-//! The trust policy: which of its versions fit, and which is in force (`docs/format.md`, *Trust*).
+//! The trust policy: which versions fit, and which one is in force (`docs/format.md`, *Trust*).
 //!
-//! Pure: [`Trust::judge`] decides from the versions that were found, the repository id and the pins alone, the same on
-//! every host. Nothing that an entry says can change which version is in force.
+//! Pure: [`Trust::judge`] depends only on the versions found, the repository id and the pins, and gives the same result
+//! on every host. Entries cannot change which version is in force.
 
 mod fit;
 mod pool;
@@ -16,21 +16,21 @@ pub use pool::PolicyPool;
 use crate::format::{Envelope, Policy, PolicyRef, RepositoryId};
 use crate::model::Digest;
 
-/// A version of the policy that a host holds on to, whatever the bucket shows: from the configuration, the recovery
-/// identity, the recovery sheet, its state, or given for one command.
+/// A version of the policy that a host relies on, whatever the bucket shows. It comes from the configuration, the
+/// recovery identity, the recovery sheet, the host's state, or an option of one command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pin {
     /// The version.
     pub policy: PolicyRef,
-    /// Its envelope, where it was kept.
+    /// Its envelope, if available.
     pub bytes: Option<Bytes>,
 }
 
-/// Why no version can be in force.
+/// Reason why no version can be in force.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PinError {
-    /// Two pins of which neither names the other.
+    /// Two pins, neither of which names the other.
     #[error("the pins {one} and {other} are on two branches of the trust policy")]
     TwoBranches {
         /// One of them.
@@ -38,13 +38,13 @@ pub enum PinError {
         /// The other.
         other: PolicyRef,
     },
-    /// The pinned version is in no place that was looked at.
+    /// The pinned version was not found.
     #[error("version {pin} of the trust policy is pinned and is nowhere")]
     Missing {
         /// The pin.
         pin: PolicyRef,
     },
-    /// The pinned version is of another repository.
+    /// The pinned version belongs to another repository.
     #[error("version {pin} of the trust policy is pinned and belongs to another repository")]
     Foreign {
         /// The pin.
@@ -66,13 +66,13 @@ pub struct Trust {
 }
 
 impl Trust {
-    /// Judges the versions that were found. Without a pin, version 1 is pinned, whose digest is the repository id.
+    /// Judges the versions found. Without a pin, version 1 is pinned, whose digest is the repository id.
     ///
     /// # Errors
     /// [`PinError`] when the pins allow no version in force.
     pub fn judge(id: RepositoryId, mut pool: PolicyPool, pins: &[Pin]) -> Result<Self, PinError> {
         for bytes in pins.iter().filter_map(|pin| pin.bytes.as_ref()) {
-            // Bytes that are no policy are as good as none; a version that is then nowhere is named below.
+            // Ignore bytes that are not a policy; a version missing because of this is reported below.
             drop(pool.add(bytes));
         }
         let pinned = highest_pin(id, &pool, pins)?;
@@ -85,19 +85,19 @@ impl Trust {
         Ok(Self { id, pool, pinned, fit, known, misfits, branches })
     }
 
-    /// The repository.
+    /// Returns the id of the repository.
     #[must_use]
     pub fn id(&self) -> RepositoryId {
         self.id
     }
 
-    /// The pinned version.
+    /// Returns the pinned version.
     #[must_use]
     pub fn pinned(&self) -> PolicyRef {
         self.pinned
     }
 
-    /// The version in force, or the branches of a fork, each with its reference.
+    /// Returns the version in force, or the branches of a fork, each with its reference.
     pub fn branches(&self) -> impl Iterator<Item = (PolicyRef, &Policy)> {
         self.branches.iter().filter_map(|version| Some((*version, self.pool.get(version)?)))
     }
@@ -108,7 +108,7 @@ impl Trust {
         self.branches.len() > 1
     }
 
-    /// The version that a writer writes under: the one in force; in a fork the newest one that all branches name.
+    /// Returns the version for new entries: the one in force; in a fork the newest one that all branches name.
     #[must_use]
     pub fn writes_under(&self) -> Option<(PolicyRef, &Policy)> {
         if let [only] = self.branches.as_slice() {
@@ -119,34 +119,34 @@ impl Trust {
         one.previous.iter().rev().filter(common).find_map(|version| Some((*version, self.pool.get(version)?)))
     }
 
-    /// The settings, recipients and losses to go by: the policy that a writer writes under.
+    /// Returns the effective policy, with its settings, recipients and losses: the version for new entries.
     ///
-    /// There always is one: the pinned version is there, and every branch is it or names it.
+    /// There always is one: the pinned version was found, and every branch is it or names it.
     #[must_use]
     pub fn policy(&self) -> Option<&Policy> {
         self.writes_under().map(|(_, policy)| policy)
     }
 
-    /// A version, if it was found, whether it fits or not.
+    /// Returns a version if it was found, whether it fits or not.
     #[must_use]
     pub fn get(&self, version: &PolicyRef) -> Option<&Policy> {
         self.pool.get(version)
     }
 
-    /// The envelope of a version, with all signatures that were found.
+    /// Returns the envelope of a version, with all signatures found.
     #[must_use]
     pub fn envelope(&self, version: &PolicyRef) -> Option<&Envelope> {
         self.pool.envelope(version)
     }
 
-    /// A version's envelope to write down: with one good signature of each custodian of a fitting version, and nothing
-    /// that anybody else added to a copy of it.
+    /// Returns a version's envelope for storage: with one good signature of each custodian of a fitting version, and
+    /// without any other signature.
     #[must_use]
     pub fn good_envelope(&self, version: &PolicyRef) -> Option<Envelope> {
         self.envelope(version).map(|envelope| self.good(envelope))
     }
 
-    /// An envelope without the signatures that count for nothing.
+    /// Returns an envelope with only the good signatures of custodians of fitting versions.
     pub(super) fn good(&self, envelope: &Envelope) -> Envelope {
         let mut good = Envelope::unsigned(envelope.payload.clone());
         let fitting = self.fit().iter().filter_map(|version| self.get(version));
@@ -160,37 +160,37 @@ impl Trust {
         good
     }
 
-    /// Everything that was found.
+    /// Returns all versions found.
     #[must_use]
     pub fn pool(&self) -> &PolicyPool {
         &self.pool
     }
 
-    /// All versions that were found, in order.
+    /// Iterates over all versions found, in order.
     pub fn found(&self) -> impl Iterator<Item = (PolicyRef, &Policy)> {
         self.pool.iter()
     }
 
-    /// The versions that fit, in order; those that a pinned version names also when they were not found.
+    /// Returns the versions that fit, in order, including those that a pinned version names but that were not found.
     #[must_use]
     pub fn fit(&self) -> &BTreeSet<PolicyRef> {
         &self.fit
     }
 
-    /// Whether a version fits, or a fitting one names it.
+    /// Returns true if a version fits, or a fitting one names it.
     #[must_use]
     pub fn is_known(&self, version: &PolicyRef) -> bool {
         self.known.contains(version)
     }
 
-    /// Versions that were found and do not fit, each with the reason.
+    /// Returns the versions that were found and do not fit, each with the reason.
     #[must_use]
     pub fn misfits(&self) -> &[(PolicyRef, Misfit)] {
         &self.misfits
     }
 
-    /// Versions that the one in force names above the pin, and that were not found or do not fit: stripped of
-    /// signatures.
+    /// Returns the versions that the one in force names above the pin, and that were not found or, without enough
+    /// signatures, do not fit.
     #[must_use]
     pub fn missing(&self) -> Vec<PolicyRef> {
         let before: BTreeSet<PolicyRef> =
@@ -207,20 +207,20 @@ impl Trust {
         branches.all(|(_, policy)| policy.lost.entries.iter().any(|lost| lost.digest == *entry))
     }
 
-    /// Returns true if the policy accepts a suspect snapshot.
+    /// Returns true if every branch accepts a suspect snapshot.
     #[must_use]
     pub fn accepts(&self, snapshot: &Digest) -> bool {
         self.branches().all(|(_, policy)| policy.accepted.binary_search(snapshot).is_ok())
     }
 
-    /// Whether the policy, or one branch of it, holds a snapshot.
+    /// Returns true if the policy, or one branch of a fork, holds a snapshot.
     #[must_use]
     pub fn holds(&self, snapshot: &Digest) -> bool {
         self.branches().any(|(_, policy)| policy.held.binary_search(snapshot).is_ok())
     }
 }
 
-/// Of the pins, the one that names all the others; version 1 without any.
+/// Returns the pin that names all the others; version 1 without any pin.
 fn highest_pin(id: RepositoryId, pool: &PolicyPool, pins: &[Pin]) -> Result<PolicyRef, PinError> {
     let first = PolicyRef { version: 1, digest: id.0 };
     let all: BTreeSet<PolicyRef> = pins.iter().map(|pin| pin.policy).chain([first]).collect();
@@ -233,7 +233,7 @@ fn highest_pin(id: RepositoryId, pool: &PolicyPool, pins: &[Pin]) -> Result<Poli
         return Err(match (missing, tips.as_slice()) {
             (Some(pin), _) => PinError::Missing { pin: *pin },
             (None, [one, other, ..]) => PinError::TwoBranches { one: **one, other: **other },
-            // One tip that does not name all others: it names versions that name them, and leaves them out itself.
+            // A single tip that does not name all others: it names versions that name them, but omits them itself.
             (None, [..]) => PinError::TwoBranches { one: first, other: all.last().copied().unwrap_or(first) },
         });
     };
@@ -244,8 +244,8 @@ fn highest_pin(id: RepositoryId, pool: &PolicyPool, pins: &[Pin]) -> Result<Poli
     }
 }
 
-/// Of the pinned version and the fitting ones that name it: the one that names all the others, or those that no other
-/// names.
+/// Returns, among the pinned version and the fitting ones that name it, those that no other names: one, or the branches
+/// of a fork.
 fn branches(pool: &PolicyPool, fit: &BTreeSet<PolicyRef>, pinned: PolicyRef) -> Vec<PolicyRef> {
     let names_pinned = |version: &&PolicyRef| pool.get(version).is_some_and(|policy| policy.names(&pinned));
     let candidates: Vec<PolicyRef> = fit.iter().filter(names_pinned).copied().chain([pinned]).collect();

@@ -1,4 +1,4 @@
-//! The versions of the policy that were found, wherever.
+//! All versions of the policy that were found, from any source.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,11 +7,11 @@ use crate::format::envelope::Signature;
 use crate::format::{Envelope, FormatError, Policy, PolicyRef};
 use crate::model::Digest;
 
-/// Versions of the policy by their reference, each with every signature that was found over it: in `trust/`, in older
-/// versions of a file, in entries, in pins and in a host's state.
+/// Versions of the policy by reference, each with all its signatures found in `trust/`, in older versions of a file, in
+/// entries, in pins and in a host's state.
 #[derive(Debug, Clone, Default)]
 pub struct PolicyPool {
-    // Shared: pools are copied, and a policy may have half a MiB.
+    // Shared, because pools are cloned and a policy may have half a MiB.
     found: BTreeMap<PolicyRef, Arc<Found>>,
 }
 
@@ -19,7 +19,7 @@ pub struct PolicyPool {
 struct Found {
     policy: Policy,
     envelope: Envelope,
-    /// Its own custodians of whom a good signature is there.
+    /// Its own custodians with a good signature.
     signed: BTreeSet<Digest>,
 }
 
@@ -27,14 +27,14 @@ impl PolicyPool {
     /// Adds a stored policy.
     ///
     /// # Errors
-    /// When the bytes are no policy.
+    /// When the bytes are not a policy.
     pub fn add(&mut self, bytes: &[u8]) -> Result<PolicyRef, FormatError> {
         let (version, policy, envelope) = Policy::decode(bytes)?;
         self.add_read(version, policy, envelope);
         Ok(version)
     }
 
-    /// Adds a policy that was read already.
+    /// Adds a policy that has been read.
     pub fn add_read(&mut self, version: PolicyRef, policy: Policy, envelope: Envelope) {
         match self.found.contains_key(&version) {
             true => self.add_copy(&version, &envelope),
@@ -51,7 +51,7 @@ impl PolicyPool {
         }
     }
 
-    /// Adds everything of another pool.
+    /// Adds all versions of another pool.
     pub fn extend(&mut self, other: Self) {
         for (version, found) in other.found {
             match self.found.contains_key(&version) {
@@ -61,24 +61,24 @@ impl PolicyPool {
         }
     }
 
-    /// A version.
+    /// Returns a version.
     #[must_use]
     pub fn get(&self, version: &PolicyRef) -> Option<&Policy> {
         self.found.get(version).map(|found| &found.policy)
     }
 
-    /// The envelope of a version.
+    /// Returns the envelope of a version.
     #[must_use]
     pub fn envelope(&self, version: &PolicyRef) -> Option<&Envelope> {
         self.found.get(version).map(|found| &found.envelope)
     }
 
-    /// All versions in order: by number, then digest.
+    /// Iterates over all versions in order: by number, then digest.
     pub fn iter(&self) -> impl Iterator<Item = (PolicyRef, &Policy)> {
         self.found.iter().map(|(version, found)| (*version, &found.policy))
     }
 
-    /// Returns true if none was found.
+    /// Returns true if no version was found.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.found.is_empty()
@@ -86,9 +86,9 @@ impl PolicyPool {
 }
 
 impl Found {
-    /// Takes signatures of another copy. Anybody can make up copies with signatures in the name of a custodian, so of
-    /// each own custodian one good signature is kept, and nothing is checked once it is there. What is in another name
-    /// is for those to check who know the key.
+    /// Adds signatures of another copy. Anyone can make copies with false signatures in a custodian's name. So only one
+    /// good signature of each own custodian is kept, and no more are checked once it is found. Signatures of other keys
+    /// are checked by those who know the key.
     fn pool(&mut self, mut new: Vec<Signature>) {
         new.retain(|signature| !self.signed.contains(&signature.keyid));
         let names: BTreeSet<Digest> = new.iter().map(|signature| signature.keyid).collect();

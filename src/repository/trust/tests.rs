@@ -108,7 +108,7 @@ fn in_a_fork_only_what_all_branches_say_is_accepted_and_what_one_says_is_held() 
 #[test]
 fn a_version_is_written_down_without_what_others_signed_or_made_up() {
     let mut copies = Envelope::unsigned(second().payload().unwrap());
-    // A policy that nobody signed makes its custodians nobody.
+    // A policy without valid signatures does not make its custodians trusted.
     let thief = Policy {
         custodians: vec![Custodian { name: "thief".to_owned(), public_key: custodian(9).public().into() }],
         threshold: 1,
@@ -155,7 +155,7 @@ fn copies_with_made_up_signatures_add_nothing_once_a_good_one_is_there() {
 
 #[test]
 fn what_is_signed_in_the_name_of_others_than_its_own_custodians_is_pooled() {
-    // Both custodians of version 1 hand over to another.
+    // Both custodians of version 1 hand over to another one.
     let handed_over = Policy {
         custodians: vec![Custodian { name: "next".to_owned(), public_key: custodian(3).public().into() }],
         threshold: 1,

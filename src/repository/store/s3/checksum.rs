@@ -1,4 +1,4 @@
-//! The checksum that a write carries for the store, besides its signature.
+//! Checksum headers of writes, in addition to the signature.
 
 use bytes::Bytes;
 use data_encoding::BASE64;
@@ -8,14 +8,14 @@ use object_store::client::HttpRequest;
 
 use crate::repository::store::s3_settings::ChecksumHeader;
 
-/// The header of the algorithm. Some servers check the value only beside it, and Object Lock may ask for either.
+/// The header of the algorithm. Some servers check the value only if it is present, and Object Lock may require either.
 const ALGORITHM: &str = "x-amz-sdk-checksum-algorithm";
 
-/// The value of `Content-MD5` for a request, among its extensions.
+/// The value of `Content-MD5` for a request, passed as an extension.
 #[derive(Debug, Clone)]
 struct ContentMd5(String);
 
-/// Returns what a write of these bytes hands down to its request.
+/// Returns the request extensions for a write of these bytes.
 pub(super) fn for_write(kind: ChecksumHeader, bytes: &Bytes) -> Extensions {
     let mut extensions = Extensions::new();
     if kind == ChecksumHeader::Md5 {
@@ -24,7 +24,8 @@ pub(super) fn for_write(kind: ChecksumHeader, bytes: &Bytes) -> Extensions {
     extensions
 }
 
-/// Adds the headers that object_store does not send. Returns whether it added any, so that the request is signed again.
+/// Adds the headers that object_store does not send. Returns true if it added any, so that the request must be signed
+/// again.
 pub(super) fn add_headers(request: &mut HttpRequest) -> bool {
     let md5 = request.extensions().get::<ContentMd5>().and_then(|md5| md5.0.parse().ok());
     if let Some(md5) = md5 {

@@ -1,4 +1,4 @@
-//! Questions to a bucket that object_store has no call for.
+//! Requests to a bucket that object_store has no call for.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,26 +10,26 @@ use url::Url;
 use super::dialect::whole;
 use super::signer::RequestSigner;
 
-/// Wait before a request is sent again; it doubles each time.
+/// Delay before the first retry; it doubles each time.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 
-/// Why a question has no answer.
+/// Reason why a request has no answer.
 #[derive(Debug)]
 pub(super) enum Unanswered {
-    /// The store has no such call, or this identity may not use it.
+    /// The store does not support the call, or this identity is not allowed to use it.
     Unsupported,
     /// Anything else.
     Failed(object_store::Error),
 }
 
 impl Unanswered {
-    /// An answer that cannot be read.
+    /// Creates the error for an answer that cannot be parsed.
     pub(super) fn unreadable(what: &str, why: &str) -> Self {
         Self::Failed(generic(format!("{what} cannot be read: {why}")))
     }
 }
 
-/// Asks one bucket.
+/// Sends requests to one bucket.
 #[derive(Debug)]
 pub(super) struct BucketClient {
     client: HttpClient,
@@ -44,8 +44,8 @@ impl BucketClient {
         Self { client, signer, bucket, retries }
     }
 
-    /// Asks with a query, as often as object_store would. `check` looks at an answer with status 200: `Some` for an
-    /// error in spite of its status, and whether another try may do better.
+    /// Sends a GET with a query, with as many retries as object_store. `check` inspects an answer with status 200:
+    /// `Some` if it is an error in spite of its status, with true if a retry may help.
     pub(super) async fn ask(
         &self,
         query: &[(&str, &str)],
@@ -53,7 +53,7 @@ impl BucketClient {
     ) -> Result<Bytes, Unanswered> {
         let mut url = self.bucket.clone();
         url.query_pairs_mut().extend_pairs(query);
-        // A blank is `%20` in what is signed, and must be that in what is sent.
+        // The signature covers a space as `%20`, so send it like that.
         url.set_query(url.query().map(|query| query.replace('+', "%20")).as_deref());
         let mut tries = 0;
         loop {

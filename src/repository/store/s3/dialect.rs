@@ -1,5 +1,5 @@
-//! Between object_store and the network: headers that servers want or leave out, answers that are not what their status
-//! says, the store's clock, and what its answers say about keeping an object.
+//! HTTP layer between object_store and the network: adds headers, corrects answers with a wrong status, and records the
+//! store's clock and retention headers.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -20,7 +20,7 @@ use super::signer::RequestSigner;
 use super::{checksum, listing};
 use crate::model::{Timestamp, limits};
 
-/// The store's clock: the last `Date` that it sent, and how long ago that was.
+/// The store's clock: its last `Date`, and when it was received.
 #[derive(Debug, Default)]
 pub(super) struct StoreClock(Mutex<Option<(Timestamp, Instant)>>);
 
@@ -39,12 +39,12 @@ impl StoreClock {
 }
 
 tokio::task_local! {
-    /// Headers of the answers to this task's requests that object_store does not return.
+    /// Retention headers of answers to this task's requests, which object_store does not return.
     static HEARD: Mutex<RetentionHeaders>;
 }
 
-/// Does some work in this task and gives what the headers of its last answer said. A task-local and no field: requests
-/// run side by side, and object_store does not say which answer belongs to which.
+/// Runs some work in this task and returns the retention headers of its last answer. A task-local, because requests run
+/// concurrently and object_store does not show which answer belongs to which request.
 pub(in crate::repository::store) async fn hearing<T>(work: impl Future<Output = T>) -> (T, RetentionHeaders) {
     let work = async {
         let done = work.await;
@@ -53,7 +53,7 @@ pub(in crate::repository::store) async fn hearing<T>(work: impl Future<Output = 
     HEARD.scope(Mutex::default(), work).await
 }
 
-/// Adapts what object_store sends to what servers expect, and their answers to what object_store expects.
+/// Adapts requests of object_store to what servers expect, and their answers to what object_store expects.
 #[derive(Debug, Clone)]
 pub(super) struct Dialect {
     pub(super) clock: Arc<StoreClock>,
@@ -79,14 +79,14 @@ impl DialectService {
         if let Some(date) = header("date") {
             self.dialect.clock.note(date);
         }
-        // Only inside of `hearing`.
+        // Only set inside `hearing`.
         let hear = |heard: &Mutex<RetentionHeaders>| {
             *heard.lock().unwrap_or_else(PoisonError::into_inner) = RetentionHeaders::of(header);
         };
         HEARD.try_with(hear).unwrap_or_default();
     }
 
-    /// The answer to a HEAD that says no size: the object itself is asked for, and its size counted.
+    /// Completes an answer to a HEAD without a size: reads the object itself and counts its bytes.
     async fn sized(&self, head: HttpResponse, mut get: HttpRequest) -> Result<HttpResponse, HttpError> {
         self.dialect.signer.sign(&mut get)?;
         let (found, body) = self.inner.execute(get).await?.into_parts();
@@ -113,7 +113,7 @@ impl HttpService for DialectService {
         let response = self.inner.execute(request).await?;
         self.note(&response);
         let has = |name: &str| response.headers().contains_key(name);
-        // A redirect for another region names no place to go to: object_store would not show what it says.
+        // A redirect to another region has no `location`, and object_store would not show its content.
         let astray = response.status().is_redirection() && !has("location") && response.status() != 304;
         if astray {
             let (mut parts, body) = response.into_parts();
@@ -151,7 +151,7 @@ impl HttpService for DialectService {
             "HEAD" if !has("content-length") => self.sized(response, get).await,
             "PUT" if !has("etag") => {
                 let (mut parts, body) = response.into_parts();
-                // Nothing is done with it; object_store only wants that there is one.
+                // The value is not used; object_store only requires one.
                 if let Ok(none) = "\"none\"".parse() {
                     parts.headers.insert("etag", none);
                 }
@@ -166,7 +166,7 @@ fn status<S: TryFrom<u16> + Default>(code: u16) -> S {
     S::try_from(code).unwrap_or_default()
 }
 
-/// The whole body of an answer that did not say its size; no object of ours is larger than this reads.
+/// Reads the body of an answer without a size, up to the largest size that we read.
 pub(super) async fn whole(body: HttpResponseBody) -> Result<Bytes, HttpError> {
     let mut stream = body.bytes_stream();
     let mut read = BytesMut::new();

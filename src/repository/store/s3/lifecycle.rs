@@ -1,11 +1,12 @@
-//! Lifecycle rules of a bucket (S3 API: GetBucketLifecycleConfiguration) that would take objects of a repository away.
+//! Lifecycle rules of a bucket (S3 API: GetBucketLifecycleConfiguration) that would delete or archive objects of a
+//! repository.
 
 use serde::Deserialize;
 
 use super::client::{BucketClient, Unanswered};
 use crate::repository::store::{LifecycleAction, LifecycleRule};
 
-/// Storage classes whose objects are read only after they were brought back.
+/// Storage classes whose objects must be restored before they can be read.
 const ARCHIVES: [&str; 4] = ["GLACIER", "DEEP_ARCHIVE", "ACCELERATED", "ARCHIVE"];
 
 #[derive(Debug, Deserialize)]
@@ -35,7 +36,7 @@ struct FilterElement {
     tag: Option<serde::de::IgnoredAny>,
 }
 
-/// When an action is due. A rule for delete markers alone has neither.
+/// When an action is due. A rule only for delete markers has neither days nor date.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct When {
@@ -44,7 +45,7 @@ struct When {
     storage_class: Option<String>,
 }
 
-/// Asks for the rules that touch keys that begin with `prefix`.
+/// Requests the rules that affect keys with this prefix.
 pub(super) async fn rules(client: &BucketClient, prefix: &str) -> Result<Vec<LifecycleRule>, Unanswered> {
     let body = client.ask(&[("lifecycle", "")], |_| Ok(None)).await?;
     let unreadable = |why: &str| Unanswered::unreadable("the lifecycle configuration", why);
@@ -59,7 +60,7 @@ fn parse(text: &str, ours: &str) -> Result<Vec<LifecycleRule>, quick_xml::DeErro
 }
 
 impl RuleElement {
-    /// Whether it is for keys that begin with `ours`, for some of them, or for all of the bucket. Ours have no tags.
+    /// Returns true if the rule applies to some or all keys with prefix `ours`. Our objects have no tags.
     fn touches(&self, ours: &str) -> bool {
         let mut filter = self.filter.as_ref();
         let mut prefix = self.prefix.as_deref().unwrap_or_default();

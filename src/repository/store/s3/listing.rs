@@ -1,17 +1,17 @@
-//! Answers to a request for a listing: whether they are one, and keys that object_store has no path for.
+//! Checks answers to a listing request, and corrects keys that object_store cannot parse.
 //!
-//! A proxy, a login page or a gateway in trouble may answer 200 with something else, which must never pass for an empty
+//! A proxy, a login page or a failing gateway may answer 200 with something else, which must never pass for an empty
 //! bucket.
 //!
-//! One key with an empty segment, a `..` or a control character makes object_store refuse a whole page of a listing.
-//! Anyone with write access to the bucket could stop every backup and every restore with one such object. So such a key
-//! is respelled in the answer before object_store sees it. It is foreign anyway, and stays visible as foreign.
+//! One key with an empty segment, a `..` or a control character makes object_store reject a whole page of a listing.
+//! Anyone with write access to the bucket could stop every backup and restore with one such object. So such a key is
+//! respelled before object_store sees it. It is foreign anyway, and remains visible as foreign.
 
 use object_store::client::{HttpError, HttpErrorKind};
 
-/// Bytes of an answer that is no listing that its error shows.
+/// Maximum length of the quoted beginning of an answer that is not a listing.
 const SHOWN: usize = 60;
-/// Codes of errors that pass.
+/// Codes of transient errors.
 const PASSING: [&str; 5] = ["InternalError", "SlowDown", "ServiceUnavailable", "RequestTimeout", "OperationAborted"];
 
 /// An answer that is not a listing.
@@ -26,7 +26,7 @@ pub(in crate::repository::store) struct NotAListing {
 pub(super) enum Checked {
     /// A page of a listing.
     Listing,
-    /// An error in spite of its status, and whether another try may do better.
+    /// An error in spite of its status; `passes` is true if a retry may help.
     Error { passes: bool },
 }
 
@@ -42,7 +42,7 @@ pub(super) fn check(answer: &[u8], root: &str) -> Result<Checked, HttpError> {
         let rest = body.strip_prefix('<').and_then(|rest| rest.strip_prefix(element));
         rest.is_some_and(|rest| rest.starts_with(|c: char| c == '>' || c.is_ascii_whitespace()))
     };
-    // A page that was cut off says nothing about whether others follow.
+    // A truncated page does not show whether more pages follow.
     if begins_with(root) && body.contains("<IsTruncated>") && body.trim_end().ends_with(&format!("</{root}>")) {
         return Ok(Checked::Listing);
     }
@@ -55,9 +55,9 @@ pub(super) fn check(answer: &[u8], root: &str) -> Result<Checked, HttpError> {
     Err(HttpError::new(HttpErrorKind::Decode, NotAListing { begins }))
 }
 
-/// Spells the keys of a ListObjectsV2 answer so that each is a path; `None` when all are.
+/// Respells keys of a ListObjectsV2 answer that are not valid paths. Returns `None` if all are valid.
 ///
-/// The new spelling holds a `%`, which none of our names does, so it never passes for one of them.
+/// The new spelling contains a `%`, which none of our names does, so it never passes for one of them.
 pub(super) fn respell(answer: &str) -> Option<String> {
     let mut out = String::new();
     let mut rest = answer;
@@ -80,7 +80,7 @@ pub(super) fn respell(answer: &str) -> Option<String> {
 }
 
 /// Returns true if object_store accepts a key, given in its XML form. A character reference is most likely a control
-/// character; respelling an odd printable one does no harm.
+/// character; respelling a printable one does no harm.
 fn is_path(key: &str) -> bool {
     let key = key.strip_prefix('/').unwrap_or(key);
     let key = key.strip_suffix('/').unwrap_or(key);

@@ -34,7 +34,7 @@ pub(super) use dialect::hearing;
 pub(super) use listing::NotAListing;
 
 impl S3Settings {
-    /// The endpoint as a URL that object_store may be given.
+    /// Returns the validated endpoint as a URL for object_store.
     fn url(&self) -> Result<Url, StoreError> {
         let refuse =
             |why: &str| StoreError::Settings { what: "the endpoint of the repository".to_owned(), why: why.to_owned() };
@@ -58,7 +58,7 @@ impl S3Settings {
     }
 }
 
-/// A bucket, ready to be asked.
+/// A configured bucket.
 #[derive(Debug)]
 pub(super) struct Bucket {
     pub(super) store: AmazonS3,
@@ -73,13 +73,13 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    /// The present by the store's clock, once it has answered.
+    /// Returns the current time by the store's clock, once it has answered.
     pub(super) fn now(&self) -> Option<Timestamp> {
         self.clock.now()
     }
 
-    /// Lists all versions of the keys that begin with `prefix`; `None` if the store has no such call, or this identity
-    /// may not use it.
+    /// Lists all versions of the keys with this prefix. `None` if the store does not support the call, or this identity
+    /// is not allowed to use it.
     pub(super) async fn versions(&self, prefix: &str) -> object_store::Result<Option<Vec<ObjectVersion>>> {
         if self.without_versions.load(Ordering::Relaxed) {
             return Ok(None);
@@ -94,8 +94,8 @@ impl Bucket {
         }
     }
 
-    /// Asks for the lifecycle rules that would delete or archive keys that begin with `prefix`; none where the
-    /// store has no such call, or this identity may not use it.
+    /// Lists the lifecycle rules that would delete or archive keys with this prefix. Empty if the store does not
+    /// support the call, or this identity is not allowed to use it.
     pub(super) async fn lifecycle(&self, prefix: &str) -> object_store::Result<Vec<LifecycleRule>> {
         match lifecycle::rules(&self.client, prefix).await {
             Ok(rules) => Ok(rules),
@@ -110,11 +110,11 @@ impl Bucket {
     }
 }
 
-/// Checks the settings and puts a client together; sends nothing.
+/// Validates the settings and builds a client; sends no request.
 pub(super) fn connect(settings: &S3Settings) -> Result<Bucket, StoreError> {
     let refuse = |what: &str, why: &str| StoreError::Settings { what: what.to_owned(), why: why.to_owned() };
     let url = settings.url()?;
-    // With an empty credential object_store would ask the cloud's metadata service for one.
+    // With an empty credential, object_store would request one from the cloud's metadata service.
     if settings.bucket.is_empty() {
         return Err(refuse("the bucket of the repository", "is empty; name one"));
     }
@@ -161,7 +161,7 @@ pub(super) fn connect(settings: &S3Settings) -> Result<Bucket, StoreError> {
         .with_secret_access_key(settings.secret_access_key.expose_secret())
         .with_virtual_hosted_style_request(settings.virtual_hosted)
         .with_allow_http(url.scheme() == "http")
-        // One DELETE an object: the answer for one that is kept must not be lost among a thousand others.
+        // One DELETE per object: the answer for a retained object must not be lost among a thousand others.
         .with_disable_bulk_delete(true)
         .with_retry(RetryConfig {
             backoff: BackoffConfig::default(),
@@ -192,7 +192,7 @@ fn client_options(settings: &S3Settings, url: &Url) -> Result<ClientOptions, Sto
         .with_connect_timeout(settings.connect_timeout)
         .with_timeout(settings.request_timeout);
     if is_loopback(url) {
-        // The variables of a proxy hold no longer once one is named, and to this host itself none is used.
+        // Setting a proxy disables the proxy variables of the environment; the excludes then bypass it for this host.
         options = options.with_proxy_url("http://127.0.0.1:9").with_proxy_excludes("localhost,127.0.0.0/8,::1");
     }
     if let Some(pem) = &settings.ca_pem {

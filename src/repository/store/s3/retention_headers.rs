@@ -1,7 +1,7 @@
-//! Headers of an answer about the retention of an object.
+//! Parses headers about the retention of an object.
 //!
-//! Two families of headers say it in the answer to a HEAD: S3 Object Lock's (`x-amz-object-lock-retain-until-date`,
-//! `x-amz-object-lock-legal-hold`; shown to who may read retention), and those of buckets with Immutable
+//! Two families of headers are in the answer to a HEAD: those of S3 Object Lock (`x-amz-object-lock-retain-until-date`,
+//! `x-amz-object-lock-legal-hold`; shown only with permission to read retention), and those of buckets with Immutable
 //! Object Storage (`Retention-Expiration-Date`, `Retention-Period`, `Retention-Legal-Hold-Count`).
 
 use chrono::DateTime;
@@ -18,13 +18,13 @@ pub(in crate::repository::store) struct RetentionHeaders {
 }
 
 impl RetentionHeaders {
-    /// Reads the headers; `header` gives one by its lower-case name.
+    /// Parses the headers; `header` returns a header by its lower-case name.
     pub(super) fn of<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Self {
         let mut said = Self::default();
         for name in ["x-amz-object-lock-retain-until-date", "retention-expiration-date"] {
             match header(name).map(date) {
                 Some(Some(date)) => said.until = said.until.max(Some(date)),
-                // A date that we cannot read is one that we cannot tell to be over.
+                // It is unknown whether an unreadable date has passed, so treat the object as held.
                 Some(None) => said.held = true,
                 None => {}
             }
@@ -42,7 +42,7 @@ impl RetentionHeaders {
     }
 }
 
-/// A date as S3 writes it in headers (RFC 3339) or as HTTP does (RFC 2822).
+/// Parses a date in the format of S3 headers (RFC 3339) or of HTTP (RFC 2822).
 fn date(text: &str) -> Option<Timestamp> {
     let rfc2822 = || DateTime::parse_from_rfc2822(text).ok().map(|date| Timestamp::from(date.to_utc()));
     text.parse().ok().or_else(rfc2822)

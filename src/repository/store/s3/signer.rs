@@ -1,4 +1,4 @@
-//! Signatures of requests that object_store does not make, or makes with fewer headers than we send.
+//! Signs requests that object_store does not make, or makes with fewer headers than we send.
 
 use std::fmt;
 
@@ -16,8 +16,8 @@ impl RequestSigner {
         Self { credential, region: region.to_owned() }
     }
 
-    /// Signs a request with all its headers, over a signature that it may have. The digest of a body is taken from the
-    /// signature before.
+    /// Signs a request with all its headers and replaces an existing signature. Takes the digest of the body from the
+    /// previous signature.
     pub(super) fn sign(&self, request: &mut HttpRequest) -> Result<(), HttpError> {
         let header = request.headers().get("x-amz-content-sha256").and_then(|digest| digest.to_str().ok());
         let digest = header.and_then(|digest| data_encoding::HEXLOWER.decode(digest.as_bytes()).ok());

@@ -7,10 +7,10 @@ use super::listing::{self, Checked};
 use crate::repository::store::limits::LISTED_OBJECTS;
 use crate::repository::store::{ObjectInfo, ObjectVersion};
 
-/// Root element of an answer.
+/// Root element of the answer.
 const ROOT: &str = "ListVersionsResult";
 
-/// One page of the answer, as far as it is read.
+/// One page of the answer, with the elements that are used.
 #[derive(Debug, Deserialize)]
 struct Page {
     #[serde(rename = "$value", default)]
@@ -39,8 +39,7 @@ struct Listed {
     size: u64,
 }
 
-/// Lists all versions of the keys that begin with `prefix`, in the order of the keys, the newest of each first. Paths
-/// are whole keys.
+/// Lists all versions of the keys with this prefix, in key order, newest version of each first. Paths are whole keys.
 pub(super) async fn list(client: &BucketClient, prefix: &str) -> Result<Vec<ObjectVersion>, Unanswered> {
     let mut found = Vec::new();
     let mut from = (String::new(), String::new());
