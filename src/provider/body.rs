@@ -1,4 +1,4 @@
-//! Bodies of requests.
+//! Request bodies.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use crate::model::Payload;
 use crate::model::json::{JsonObject, Members};
 
-/// Texts shorter than this are not looked for in the provider's words: they would be found everywhere.
+/// Minimum length of a sent text that is searched for in the provider's message: shorter ones would match by chance.
 const SHORTEST_ECHO: usize = 4;
 
 /// The body of a write: one JSON object of metadata, followed by the members of a payload.
@@ -16,35 +16,35 @@ const SHORTEST_ECHO: usize = 4;
 pub struct RequestBody {
     /// Members that are not secret.
     pub metadata: JsonObject,
-    /// The payload fields that the request takes, each as its exact text.
+    /// The payload fields that the request takes, each as exact text.
     pub payload: Option<Payload>,
 }
 
 impl RequestBody {
-    /// A body without a payload.
+    /// Creates a body without a payload.
     #[must_use]
     pub fn new(metadata: JsonObject) -> Self {
         Self { metadata, payload: None }
     }
 
-    /// A body of metadata and a payload.
+    /// Creates a body of metadata and a payload.
     #[must_use]
     pub fn with_payload(metadata: JsonObject, payload: Payload) -> Self {
         Self { metadata, payload: Some(payload) }
     }
 
-    /// The payload's text and its members.
+    /// Returns the payload's text and its members.
     fn members(&self) -> Option<(&str, Members<'_>)> {
         let text = self.payload.as_ref()?.expose().trim();
         Some((text, Members::parse(text).ok()?))
     }
 
-    /// The bytes to send, wiped when the last clone of them is dropped. Each value of the payload is its exact text.
+    /// Returns the bytes to send, wiped when the last clone is dropped. Each payload value is its exact text.
     #[must_use]
     pub fn bytes(&self) -> Bytes {
         let metadata = Zeroizing::new(self.metadata.to_raw().get().to_owned());
         let Some((payload, members)) = self.members() else { return Bytes::from_owner(metadata) };
-        // Large enough for all of it, so that it never grows and leaves a copy behind.
+        // Allocate for the whole text, so that it never grows and leaves a copy in memory.
         let mut text = Zeroizing::new(String::with_capacity(metadata.len() + payload.len() + 1));
         text.push_str(metadata.strip_suffix('}').unwrap_or(&metadata));
         if !self.metadata.is_empty() && !members.0.is_empty() {
@@ -54,7 +54,7 @@ impl RequestBody {
         Bytes::from_owner(text)
     }
 
-    /// The provider's words, unless they repeat a text that was sent with a payload.
+    /// Returns the provider's message, unless it repeats a text of the payload.
     #[must_use]
     pub fn redact(&self, message: String) -> String {
         let Some((sent, _)) = self.members() else { return message };
@@ -65,7 +65,7 @@ impl RequestBody {
     }
 }
 
-/// The strings in a JSON text that are values and no member names, as they stand between their quotes.
+/// Iterates over the strings in a JSON text that are values and not member names, as written between the quotes.
 fn values(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {

@@ -1,4 +1,4 @@
-//! The changes of an instance: one list for the steps of a plan and for the requests that do them.
+//! Changes of an instance: the same list for the steps of a plan and for the requests that apply them.
 
 use std::fmt;
 
@@ -9,8 +9,7 @@ use super::mark::RestoreMark;
 use super::restore_item::{RestoreItem, RestoreLock, RestoreVersion};
 use crate::model::{ItemKey, Payload};
 
-/// The classes of steps, in the order in which they are applied. What a later one makes may refer to what an earlier
-/// one made.
+/// The phases of a plan, in the order of application. Items of a later phase may refer to items of an earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
@@ -36,12 +35,12 @@ pub enum Phase {
     VersionMetadata,
     /// Locks.
     Locks,
-    /// The registration with the notification service: last, so that a restore is no storm of events.
+    /// The registration with the notification service: last, so that a restore does not cause a flood of events.
     Registration,
 }
 
 impl Phase {
-    /// Every class, in order.
+    /// Every phase, in order.
     pub const ALL: [Phase; 12] = [
         Self::Groups,
         Self::IamEngine,
@@ -57,7 +56,7 @@ impl Phase {
         Self::Registration,
     ];
 
-    /// The word used in output and plans.
+    /// Returns the word used in output and plans.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -83,9 +82,9 @@ impl fmt::Display for Phase {
     }
 }
 
-/// One change of an instance: a step of a plan, and the request that does it.
+/// One change of an instance: a step of a plan and the request that applies it.
 ///
-/// There is on purpose no way to say how a lock treats an earlier payload: modes that remove one are never sent.
+/// Deliberately has no lock mode: modes that remove an earlier payload are never sent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
@@ -95,13 +94,13 @@ pub enum Action {
     UpdateGroup,
     /// Creates a configuration with its value.
     CreateConfiguration,
-    /// Sets the value and settings of a configuration to those of the snapshot.
+    /// Sets the value and settings of a configuration to those in the snapshot.
     UpdateConfiguration,
-    /// Lets the issuer of an authority, in the standby, sign it.
+    /// Lets the issuer of a certificate authority, in the standby, sign it.
     SignAuthority,
-    /// Installs a certificate of an authority that was signed outside the standby.
+    /// Installs a certificate of a certificate authority that was signed outside the standby.
     SetSigned {
-        /// The authority of the source that signs it; `None` when an operator brings the certificate.
+        /// The source's certificate authority that signs it; `None` if an operator supplies the certificate.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<ItemKey>,
     },
@@ -109,7 +108,7 @@ pub enum Action {
     CreateSecret {
         /// The id of the version in the source.
         version: String,
-        /// The mark of the secret; none where there is no room for it.
+        /// The mark of the secret; `None` if there is no room for it.
         mark: Option<RestoreMark>,
         /// True if the version is marked.
         mark_version: bool,
@@ -121,12 +120,12 @@ pub enum Action {
         /// True if the version is marked.
         mark_version: bool,
     },
-    /// Changes the metadata of a secret, its mark included.
+    /// Changes the metadata of a secret, including its mark.
     PatchMetadata {
-        /// The mark that is written; none where there is no room for it.
+        /// The mark to write; `None` if there is no room for it.
         mark: Option<RestoreMark>,
     },
-    /// Changes the metadata of a version, its mark included.
+    /// Changes the metadata of a version, including its mark.
     PatchVersionMetadata {
         /// The id of the version in the source.
         version: String,
@@ -135,7 +134,7 @@ pub enum Action {
     },
     /// Removes locks from a version.
     RemoveLocks {
-        /// The version, as states name it.
+        /// The version as item states name it: `source:` and its id in the source, or `own:` and its id in the standby.
         version: String,
         /// The names of the locks.
         names: Vec<String>,
@@ -146,10 +145,10 @@ pub enum Action {
         version: String,
         /// The names of the locks.
         names: Vec<String>,
-        /// True if the plan itself takes them off before.
+        /// True if the plan itself removes them before.
         put_back: bool,
     },
-    /// Deletes an item of the standby, to make it anew.
+    /// Deletes an item of the standby, to recreate it.
     Delete {
         /// Its key in the standby.
         key: ItemKey,
@@ -159,13 +158,13 @@ pub enum Action {
     /// Removes the held-back policy from the mark of a secret. Part of an activation, never of a restore plan.
     #[serde(skip)]
     ReleaseRotation {
-        /// True if the rotation that was held back is turned on.
+        /// True to turn on the rotation that was held back.
         turn_on: bool,
     },
 }
 
 impl Action {
-    /// The word for it, in output and totals.
+    /// Returns the word used in output and totals.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
         match self {
@@ -188,7 +187,7 @@ impl Action {
         }
     }
 
-    /// The version, in the source, whose payload the step sends.
+    /// Returns the id, in the source, of the version whose payload the step sends.
     #[must_use]
     pub fn payload_of(&self) -> Option<&str> {
         match self {
@@ -198,7 +197,7 @@ impl Action {
     }
 }
 
-/// Name of an instance in the notification service; no answer of the API returns it, so a snapshot lacks it.
+/// Name of an instance in the notification service; no answer of the API returns it, so a snapshot does not have it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegistrationNames {
     /// The name of the source, 2 to 256 characters.
@@ -207,35 +206,35 @@ pub struct RegistrationNames {
     pub description: String,
 }
 
-/// Everything that the body of a request may need. What an action does not need is absent.
+/// All inputs for the body of a request. Those that an action does not need are absent.
 #[derive(Debug, Clone, Copy)]
 pub struct Change<'a> {
     /// The action.
     pub action: &'a Action,
-    /// The item as it should become, with the ids of the standby.
+    /// The desired item, with the ids of the standby.
     pub item: &'a RestoreItem,
-    /// The item as the standby has it, for a patch of its metadata.
+    /// The current item of the standby, for a patch of its metadata.
     pub have: Option<&'a RestoreItem>,
-    /// The id of its group in the standby, for a secret that is created.
+    /// The id of its group in the standby, for a new secret.
     pub group: Option<&'a str>,
-    /// The version as it should become.
+    /// The desired version.
     pub version: Option<&'a RestoreVersion>,
-    /// The version as the standby has it, for a patch of its metadata.
+    /// The current version in the standby, for a patch of its metadata.
     pub have_version: Option<&'a RestoreVersion>,
-    /// The payload of the version or the value of the configuration; an empty object when the standby issues it.
+    /// The payload of the version or the value of the configuration; an empty object if the standby issues it.
     pub payload: Option<&'a Payload>,
-    /// The locks that are added.
+    /// The locks to add.
     pub locks: &'a [&'a RestoreLock],
-    /// The certificate (PEM) that was signed for an authority.
+    /// The signed certificate (PEM) of a certificate authority.
     pub certificate: Option<&'a str>,
-    /// Name of the standby in the notification service.
+    /// The name of the standby in the notification service.
     pub names: Option<&'a RegistrationNames>,
-    /// True if a secret that is created may rotate by itself.
+    /// True if a new secret may rotate automatically.
     pub rotate: bool,
 }
 
 impl<'a> Change<'a> {
-    /// A change that needs nothing but the item.
+    /// Creates a change that needs only the item.
     #[must_use]
     pub fn new(action: &'a Action, item: &'a RestoreItem) -> Self {
         Self {
@@ -253,10 +252,10 @@ impl<'a> Change<'a> {
         }
     }
 
-    /// A part that the action needs.
+    /// Returns a part that the action needs.
     ///
     /// # Errors
-    /// When it is absent.
+    /// When the part is absent.
     pub fn part<T>(&self, part: Option<T>, what: &str) -> Result<T, ConvertError> {
         part.ok_or_else(|| ConvertError {
             what: self.item.key.to_string(),

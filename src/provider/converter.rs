@@ -1,4 +1,4 @@
-//! Converting items for a target: what an item of a snapshot becomes in a standby.
+//! Converts items of a snapshot for a target instance.
 
 use std::fmt;
 
@@ -10,14 +10,14 @@ use super::restore_item::RestoreItem;
 use crate::model::json::JsonObject;
 use crate::model::{Item, ItemKey, Payload, Timestamp, Treatment};
 
-/// Result of restoring an item of a snapshot.
+/// How an item of a snapshot gets into the target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Route {
-    /// It is created, in this class of steps.
+    /// It is created, in this phase.
     Create(Phase),
-    /// Every instance has it by itself.
+    /// Every instance has it built in.
     BuiltIn,
-    /// It cannot be brought back; why, as a fragment.
+    /// It cannot be restored; the reason, as a fragment.
     Lost(String),
 }
 
@@ -26,72 +26,73 @@ pub enum Route {
 pub struct Conversion {
     /// Its type, name and settings in the standby.
     pub item: RestoreItem,
-    /// Its restorability.
+    /// How it gets into the standby.
     pub route: Route,
-    /// Remark about an item that changes its type. `None` if it does not.
+    /// Remark about an item that changes its type; `None` if it does not.
     pub note: Option<String>,
 }
 
 /// Result of comparing two payloads of one type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PayloadMatch {
-    /// True if they hold the same in everything that can be restored.
+    /// True if all fields that can be restored are the same.
     pub whole: bool,
-    /// True if they hold the same in what is fixed when a secret is created, such as a user name: no later version can
-    /// change it.
+    /// True if all fields that are fixed at the creation of a secret, such as a user name, are the same. No later
+    /// version can change these.
     pub fixed: bool,
 }
 
-/// Converts items of snapshots for a target. Pure: no network, no clock, so that a plan can be made and tested without
-/// an instance.
+/// Converts items of snapshots for a target. Pure: uses no network or clock, so that a plan can be made and tested
+/// without an instance.
 pub trait ItemConverter: Send + Sync + fmt::Debug {
-    /// Reads an item in common terms.
+    /// Converts an item to the provider-independent form.
     fn describe(&self, item: &Item) -> RestoreItem;
 
-    /// Judges how well an item of a snapshot comes back. With a moment `now`, what has expired by then counts as lost.
+    /// Judges how well an item of a snapshot can be restored. With a time `now`, what has expired by then counts as
+    /// lost.
     fn assess(&self, item: &Item, now: Option<Timestamp>) -> Assessment;
 
-    /// When an item ends, as its documents say. `None` for one without an end.
+    /// Returns the end of an item according to its documents; `None` if it has no end.
     fn expiry(&self, item: &Item) -> Option<Expiry>;
 
-    /// When the item rotates next by itself under this policy. `None` if its documents do not say.
+    /// Returns the time of the next automatic rotation under this policy; `None` if its documents do not show it.
     fn next_rotation(&self, item: &Item, policy: &JsonObject) -> Option<Timestamp>;
 
-    /// The treatments that the item allows, the default first; never empty.
+    /// Returns the treatments that the item allows, the default first; never empty.
     fn treatments(&self, item: &Item) -> &'static [Treatment];
 
-    /// The treatments that items of the type may have, whatever their state.
+    /// Returns the treatments that the type allows, whatever the state of an item.
     fn type_treatments(&self, item_type: &str) -> &'static [Treatment];
 
-    /// Gives the item members that the operator supplies, over those that it has. Returns the names of those that its
-    /// type, or the one that the treatment makes of it, has at all; others are left out.
+    /// Sets members that the operator supplies on the item. Returns the names of those that its type, or the type that
+    /// results from the treatment, has; others are ignored.
     fn supply(&self, item: &mut Item, treatment: Treatment, members: &JsonObject) -> Vec<String>;
 
     /// Applies the treatment to the item.
     fn convert(&self, item: &Item, treatment: Treatment) -> Conversion;
 
-    /// A payload of the item as the type takes it that the treatment makes of the item.
+    /// Converts a payload of the item to the type that results from the treatment.
     ///
     /// # Errors
-    /// When the payload lacks what that type requires.
+    /// When the payload lacks a field that this type requires.
     fn convert_payload(&self, item: &Item, treatment: Treatment, payload: Payload) -> Result<Payload, ConvertError>;
 
-    /// Compares two payloads of that type. Takes the same time wherever values of one length differ.
+    /// Compares two payloads of a type. For values of the same length, the time does not depend on where they differ.
     fn compare_payloads(&self, item_type: &str, one: &Payload, other: &Payload) -> PayloadMatch;
 
-    /// Makes the settings comparable between instances: references in the place of the ids that they hold, one spelling
-    /// for what can be written in several. An id that no name is known of stays.
+    /// Makes the settings comparable between instances: replaces ids by references, and normalises values with several
+    /// spellings. Keeps an id without a known name.
     fn name_references(&self, item: &mut RestoreItem, names: &ReferenceNames);
 
-    /// The item with the ids of the instance that `names` are of in the place of references.
+    /// Returns the item with references replaced by the ids of the instance that `names` describes.
     ///
     /// # Errors
-    /// When that instance has no such item, or the snapshot did not know what an id meant.
+    /// When that instance has no such item, or the snapshot did not know the item of an id.
     fn resolve_references(&self, item: &RestoreItem, names: &ReferenceNames) -> Result<RestoreItem, ConvertError>;
 
     /// Returns what must exist before the item can be created.
     fn needs(&self, item: &RestoreItem) -> Vec<ItemDependency>;
 
-    /// The authorities of its own instance that may have signed this one: one of them is there.
+    /// Returns the certificate authorities of its own instance that may have signed this one: one of them exists.
     fn issuers(&self, item: &RestoreItem) -> Vec<ItemKey>;
 }

@@ -2,13 +2,13 @@
 
 use crate::model::FailureKind;
 
-/// A failed request to an instance, or an answer that cannot be used.
+/// A failed request to an instance, or an unusable answer.
 ///
-/// `what` names the operation and the item in words (`list secrets, page at offset 1000`); it never holds a payload.
+/// `what` names the operation and the item (`list secrets, page at offset 1000`); it never contains a payload.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InstanceError {
-    /// No answer: refused, timed out, cut off, TLS.
+    /// No answer: refused, timed out, interrupted, or a TLS failure.
     #[error("cannot {what}: no usable answer from {host}")]
     Unreachable {
         /// The operation.
@@ -24,7 +24,7 @@ pub enum InstanceError {
     Unauthenticated {
         /// The operation.
         what: String,
-        /// The provider's words.
+        /// The provider's message.
         message: String,
     },
     /// 403: the identity lacks a role.
@@ -32,10 +32,10 @@ pub enum InstanceError {
     Forbidden {
         /// The operation.
         what: String,
-        /// The provider's words.
+        /// The provider's message.
         message: String,
     },
-    /// 404 for something that was there before.
+    /// 404 for an item that existed before.
     #[error("cannot {what}: it is gone")]
     Gone {
         /// The operation.
@@ -50,12 +50,12 @@ pub enum InstanceError {
         status: u16,
         /// Number of attempts.
         attempts: u32,
-        /// The provider's words.
+        /// The provider's message.
         message: String,
     },
-    /// A write that creates something was sent, and whether it was done is not known: no usable answer, or a 5xx.
+    /// A create request was sent, and its outcome is unknown: no usable answer, or a 5xx.
     ///
-    /// It is never sent again blindly: the caller looks first.
+    /// It is never resent blindly: the caller checks the state first.
     #[error("cannot tell whether it was done: {what}: no usable answer from {host}; look before it is sent again")]
     Unanswered {
         /// The operation.
@@ -66,7 +66,7 @@ pub enum InstanceError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The item changed while its parts were read, or since it was listed, so that they do not fit together.
+    /// The item changed while its parts were read, or since it was listed, so that the parts are inconsistent.
     #[error("cannot {what}: it moved meanwhile ({problem}); list it again")]
     Moved {
         /// The operation.
@@ -81,10 +81,10 @@ pub enum InstanceError {
         what: String,
         /// The status.
         status: u16,
-        /// The provider's words.
+        /// The provider's message.
         message: String,
     },
-    /// The answer is no JSON, lacks a member, is empty, or is larger than its limit.
+    /// The answer is not JSON, lacks a member, is empty, or exceeds its limit.
     #[error("cannot {what}: the answer cannot be used: {problem}")]
     Malformed {
         /// The operation.
@@ -92,7 +92,7 @@ pub enum InstanceError {
         /// Description of the problem, without values.
         problem: String,
     },
-    /// A list came incomplete or repeated itself.
+    /// A list was incomplete or repeated rows.
     #[error("cannot {what}: {problem}; nothing was recorded, run it again")]
     Incomplete {
         /// The operation.
@@ -100,15 +100,15 @@ pub enum InstanceError {
         /// Description of the contradiction.
         problem: String,
     },
-    /// A request that would change or destroy what it reads, or the wrong target, was not sent.
+    /// A request was not sent because it would change or destroy what it reads, or has the wrong target.
     #[error("not sent: {what}: {why}")]
     Unsafe {
         /// The operation.
         what: String,
-        /// Why not.
+        /// The reason.
         why: String,
     },
-    /// The settings cannot work.
+    /// The settings are invalid.
     #[error("{what}: {why}")]
     Settings {
         /// The setting.
@@ -118,7 +118,7 @@ pub enum InstanceError {
     },
 }
 
-/// An item cannot be written as a request: something that the provider requires is not in the backup.
+/// An item cannot be converted to a request: the backup lacks something that the provider requires.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("cannot make a request for {what}: {why}")]
 pub struct ConvertError {

@@ -1,20 +1,20 @@
-//! The marks that a restore leaves, so that the next one knows what is there.
+//! Marks that a restore writes to the standby, so that the next restore recognises its items.
 //!
-//! A mark is a member called `keyhaven` in metadata that belongs to the user. On a secret:
+//! A mark is a member called `keyhaven` in user-defined metadata. On a secret:
 //!
 //! ```json
 //! {"source":"<id in the source>","version":"<id of the newest version restored>","versions":2,
 //!  "details":"<16 hexadecimal digits>","snapshot":"<digest of the ledger entry>","held":{"rotation":{…}}}
 //! ```
 //!
-//! `versions` is how many versions the secret has in the standby once the restore is done: another count means that
-//! something is missing or that it was rotated. `details` is the start of a digest over the version metadata and
-//! locks that were restored, which no list shows. `held` is what was held back on purpose; absent when nothing was.
-//! `snapshot` says where the secret came from and is not compared.
+//! `versions` is the number of versions in the standby after the restore: another number means that a version is
+//! missing or that the secret was rotated. `details` is the start of a digest over the restored version metadata and
+//! locks, which no list shows. `held` is what was deliberately held back; absent if nothing was. `snapshot` records the
+//! origin and is not compared.
 //!
-//! On a version: `{"source_version":"<id in the source>"}`, that member and no other.
+//! On a version: `{"source_version":"<id in the source>"}`, with only that member.
 //!
-//! No mark is written if the user's own metadata has a member of that name, or no room for one more.
+//! No mark is written if the user's own metadata has a member of that name, or has no room for a mark.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -28,32 +28,32 @@ pub const MARK: &str = "keyhaven";
 /// The member of a version's mark.
 const SOURCE_VERSION: &str = "source_version";
 
-/// The mark of a restored secret; see the module for its form.
+/// The mark of a restored secret; the module describes its form.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RestoreMark {
     /// The id of the secret in the source.
     pub source: String,
-    /// The id, in the source, of the newest version that the restore brings.
+    /// The id, in the source, of the newest restored version.
     pub version: String,
-    /// Number of versions that the secret has in the standby when the restore is done.
+    /// Number of versions that the secret has in the standby after the restore.
     pub versions: u64,
-    /// 16 hexadecimal digits over the version metadata and locks that were restored.
+    /// 16 hexadecimal digits of a digest over the restored version metadata and locks.
     pub details: String,
     /// The ledger entry of the snapshot.
     pub snapshot: Digest,
-    /// Policy that the restore held back, as in the source.
+    /// The policy that the restore held back, as in the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Box<RawValue>>,
 }
 
 impl RestoreMark {
-    /// Reads a mark; `None` when the value is none.
+    /// Parses a mark; `None` if the value is not one.
     #[must_use]
     pub fn parse(value: &RawValue) -> Option<Self> {
         serde_json::from_str(value.get()).ok()
     }
 
-    /// Returns true if both say the same of what was restored: all but the snapshot it came from.
+    /// Returns true if both describe the same restored state; the snapshot is not compared.
     #[must_use]
     pub fn same(&self, other: &Self) -> bool {
         let held = |mark: &Self| mark.held.as_ref().map(|held| held.get().to_owned());
@@ -70,7 +70,7 @@ impl PartialEq for RestoreMark {
 
 /// Removes the mark of a version from its metadata; returns the version's id in the source.
 ///
-/// A member called [`MARK`] that is no mark of ours stays where it is.
+/// Keeps a member called [`MARK`] that is not our mark.
 pub fn take_version_mark(metadata: &mut JsonObject) -> Option<String> {
     let mark = metadata.object(MARK).filter(|mark| mark.len() == 1)?;
     let source = mark.str(SOURCE_VERSION)?;
@@ -78,7 +78,7 @@ pub fn take_version_mark(metadata: &mut JsonObject) -> Option<String> {
     Some(source)
 }
 
-/// Puts the mark of a version into its metadata.
+/// Sets the mark of a version in its metadata.
 pub fn set_version_mark(metadata: &mut JsonObject, source: &str) {
     let mark: JsonObject = [(SOURCE_VERSION.to_owned(), crate::model::json::raw(source))].into_iter().collect();
     metadata.set(MARK, mark.to_raw());
@@ -91,7 +91,7 @@ pub fn take_mark(metadata: &mut JsonObject) -> Option<RestoreMark> {
     Some(mark)
 }
 
-/// Puts the mark of a secret into its metadata.
+/// Sets the mark of a secret in its metadata.
 pub fn set_mark(metadata: &mut JsonObject, mark: &RestoreMark) {
     metadata.set(MARK, crate::model::json::raw(mark));
 }

@@ -1,16 +1,16 @@
-//! Providers of secrets-manager instances: the traits that the jobs use, and one directory for each provider.
+//! Providers of secrets-manager instances: the traits that the jobs use, and one directory per provider.
 //!
-//! A provider's paths, types, order of creation and limits are in its own directory; nothing above this one knows them.
-//! It implements four traits, and [`Signer`] where authorities of an instance can sign for another one:
+//! A provider's paths, types, creation order and limits are only in its own directory. A provider implements four
+//! traits, and [`Signer`] if certificate authorities of one instance can sign for another:
 //!
 //! | trait | what |
 //! |---|---|
-//! | [`InstanceInventory`] | identifies an instance and lists what it holds |
+//! | [`InstanceInventory`] | identifies an instance and lists its items |
 //! | [`ItemReader`] | reads what the lists do not show |
-//! | [`ItemConverter`] | says what an item of a snapshot becomes in a standby; pure |
+//! | [`ItemConverter`] | converts items of a snapshot for a standby; pure |
 //! | [`ItemWriter`] | changes an instance |
 //!
-//! `docs/providers.md` says how to write one.
+//! `docs/providers.md` describes how to write a provider.
 
 mod body;
 mod change;

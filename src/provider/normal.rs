@@ -1,16 +1,16 @@
-//! Comparing and changing metadata by merge patches (RFC 7396), without touching a number.
+//! Comparison and change of metadata by merge patches (RFC 7396), with numbers kept as written.
 //!
-//! A merge patch cannot say `null`, nor two members of one name. So two values count as equal when they are equal
-//! after what a merge patch cannot say: members that are `null` are absent, the last of several with one name counts,
-//! member order and spacing aside.
+//! A merge patch can express neither `null` nor repeated names. So two values are equal if they do not differ in
+//! anything else: `null` members are absent, the last member of each name counts, and member order and spacing are
+//! ignored.
 
 use serde_json::value::RawValue;
 
 use crate::model::json::{JsonObject, MAX_DEPTH, as_array, as_str, raw};
 
-/// The normal form of a value: equal texts are equal values for a merge patch.
+/// Returns the normal form of a value: equal texts are equal values for a merge patch.
 ///
-/// Deeper than [`MAX_DEPTH`] the text is used unchanged.
+/// Below [`MAX_DEPTH`] levels the text is used unchanged.
 #[must_use]
 pub fn normal(value: &RawValue) -> String {
     let mut out = String::with_capacity(value.get().len());
@@ -18,8 +18,8 @@ pub fn normal(value: &RawValue) -> String {
     out
 }
 
-/// The normal form of the named members of `settings`, a line each, in order of name; a member that is absent is left
-/// out, `null` at this level is kept.
+/// Returns the normal form of the named members of `settings`, one line each, sorted by name. Absent members are
+/// omitted; `null` is kept at this level.
 #[must_use]
 pub fn normal_members<'a>(settings: &JsonObject, names: impl IntoIterator<Item = &'a str>) -> String {
     let mut names: Vec<&str> = names.into_iter().collect();
@@ -68,7 +68,7 @@ fn write(value: &RawValue, depth: usize, out: &mut String) {
     }
 }
 
-/// The members by name, the last of each name, without those that are null.
+/// Returns the members sorted by name, the last of each name, without those that are `null`.
 fn last_members(object: &JsonObject) -> Vec<(&str, &RawValue)> {
     let mut members: Vec<(usize, &str, &RawValue)> =
         object.iter().enumerate().map(|(place, (name, value))| (place, name, value)).collect();
@@ -77,10 +77,10 @@ fn last_members(object: &JsonObject) -> Vec<(&str, &RawValue)> {
     members.into_iter().filter(|(_, _, value)| value.get() != "null").map(|(_, name, value)| (name, value)).collect()
 }
 
-/// The merge patch that makes `want` of `have`.
+/// Returns the merge patch that changes `have` to `want`.
 ///
-/// It holds every member of `want`, also those that are right already, so that a server that replaces instead of
-/// merging ends up the same; what only `have` holds is set to `null`.
+/// It contains every member of `want`, even unchanged ones, so that a server that replaces instead of merging gets the
+/// same result. Members only in `have` are set to `null`.
 #[must_use]
 pub fn merge_patch(have: &JsonObject, want: &JsonObject) -> JsonObject {
     patch(have, want, 0)

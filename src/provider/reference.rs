@@ -1,8 +1,8 @@
 //! References between items: ids in an answer, names in a plan.
 //!
-//! An id of the source means nothing in a standby. So settings that hold an id are put into views by name on both sides
-//! (`@group:NAME`, `@secret:TYPE/GROUP/NAME`, `@configuration:TYPE/NAME`), where they can be compared, and a request
-//! puts the standby's ids back in. Which settings these are is the provider's converter to say.
+//! An id of the source has no meaning in a standby. So on both sides, settings that hold an id are converted to names
+//! (`@group:NAME`, `@secret:TYPE/GROUP/NAME`, `@configuration:TYPE/NAME`) for comparison, and a request converts them
+//! to ids of the standby. The provider's converter defines which settings these are.
 
 use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock};
@@ -10,7 +10,7 @@ use std::sync::{PoisonError, RwLock};
 use super::restore_item::RestoreItem;
 use crate::model::ItemKind;
 
-/// The text that replaces an item's id in references; `group` is the name of its group.
+/// Returns the text that replaces an item's id; `group` is the name of its group.
 #[must_use]
 pub fn reference(kind: ItemKind, item_type: &str, group: Option<&str>, name: &str) -> String {
     match kind {
@@ -22,7 +22,7 @@ pub fn reference(kind: ItemKind, item_type: &str, group: Option<&str>, name: &st
     }
 }
 
-/// The references of one instance: which id has which, and the other way round. Grows while items are made.
+/// The references of one instance, mapped from ids and to ids. Grows while items are created.
 #[derive(Debug, Default)]
 pub struct ReferenceNames(RwLock<Both>);
 
@@ -33,7 +33,7 @@ struct Both {
 }
 
 impl ReferenceNames {
-    /// The names of all items of an instance; `group` says what the group with that id is called.
+    /// Collects the references of all items of an instance; `group` returns the name of the group with an id.
     pub fn of<'v>(views: impl IntoIterator<Item = &'v RestoreItem>, group: impl Fn(&str) -> Option<String>) -> Self {
         let names = Self::default();
         for view in views {
@@ -50,25 +50,25 @@ impl ReferenceNames {
         both.references.insert(id.to_owned(), reference);
     }
 
-    /// The reference of the item with that id.
+    /// Returns the reference of the item with that id.
     #[must_use]
     pub fn reference(&self, id: &str) -> Option<String> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).references.get(id).cloned()
     }
 
-    /// The id of the item that a reference names.
+    /// Returns the id of the item that a reference names.
     #[must_use]
     pub fn id(&self, reference: &str) -> Option<String> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).ids.get(reference).cloned()
     }
 }
 
-/// Requirements that must exist and be usable before an item can be created.
+/// A dependency that must exist and be usable before an item can be created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ItemDependency {
-    /// For people, such as `the template web`.
+    /// Description for people, such as `the template web`.
     pub what: String,
-    /// References: any one of them will do.
+    /// References, any one of which is sufficient.
     pub any_of: Vec<String>,
 }
 

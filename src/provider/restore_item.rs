@@ -1,7 +1,6 @@
-//! An item in the terms that every provider shares.
+//! An item in provider-independent form.
 //!
-//! The settings `name`, `description`, `labels` and `custom_metadata` have these names whatever the provider calls
-//! them.
+//! The settings `name`, `description`, `labels` and `custom_metadata` have these names for every provider.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,15 +9,15 @@ use crate::model::{ItemKey, Timestamp};
 
 use super::mark::{MARK, RestoreMark, set_mark, set_version_mark};
 
-/// The setting that holds the metadata of users, where marks go.
+/// The setting with the user-defined metadata, which holds marks.
 const CUSTOM_METADATA: &str = "custom_metadata";
 
-/// An item of a snapshot or of a standby, as a restore sees it. Holds no payload.
+/// An item of a snapshot or of a standby, as seen by a restore. Contains no payload.
 #[derive(Debug, Clone)]
 pub struct RestoreItem {
-    /// The item's key where it was seen.
+    /// The item's key in its instance.
     pub key: ItemKey,
-    /// The name people use.
+    /// The name shown to users.
     pub name: String,
     /// The provider's type.
     pub item_type: String,
@@ -28,31 +27,32 @@ pub struct RestoreItem {
     pub labels: Vec<String>,
     /// Our mark, if it carries one.
     pub mark: Option<RestoreMark>,
-    /// What a client can set of it, without our mark, defaults filled in, each value as its exact text; ids of other
-    /// items as [references](super::reference) once those are known.
+    /// Settings that a client can set, without our mark, with defaults filled in, each value as exact text. Ids of
+    /// other items are [references](super::reference) once those are known.
     pub settings: JsonObject,
-    /// Settings that only a create takes although answers show them, and that make no other item of it: never compared.
+    /// Settings that only a create request takes although answers show them, and that do not identify the item: never
+    /// compared.
     pub fixed: &'static [&'static str],
     /// Settings that no patch can change.
     pub unpatchable: &'static [&'static str],
     /// Settings that a new version may clear or change.
     pub cleared_by_versions: &'static [&'static str],
-    /// Settings that no answer showed and that were not supplied, as fragments: they are lost.
+    /// Settings that no answer showed and that were not supplied, as fragments.
     pub lost: Vec<String>,
-    /// Bytes that custom metadata may have, of the item and of each of its versions.
+    /// Maximum bytes of custom metadata of the item and of each of its versions.
     pub metadata_room: usize,
-    /// What only a create takes and no answer shows again: derived from a payload when it was captured, or supplied by
-    /// the operator. Never compared.
+    /// Members that only a create request takes and no answer shows: derived from a payload at capture time, or
+    /// supplied by the operator. Never compared.
     pub inputs: JsonObject,
-    /// The rotation policy, if it rotates by itself.
+    /// The rotation policy, if it rotates automatically.
     pub rotation: Option<JsonObject>,
-    /// When its payload ends.
+    /// End of its payload.
     pub expires: Option<Timestamp>,
     /// Number of versions that the lists count.
     pub versions_total: Option<u64>,
-    /// Its versions, oldest first; `None` when they were not asked for.
+    /// Its versions, oldest first; `None` if they were not requested.
     pub versions: Option<Vec<RestoreVersion>>,
-    /// Its locks with all their details; `None` when they were not asked for.
+    /// Its locks with all details; `None` if they were not requested.
     pub locks: Option<Vec<RestoreLock>>,
     /// The locks as the lists show them: version id and lock name.
     pub lock_names: Vec<(String, String)>,
@@ -60,21 +60,21 @@ pub struct RestoreItem {
     pub newest: Vec<String>,
     /// Progress of a certificate authority; `None` for other items.
     pub certification: Option<Certification>,
-    /// The signing request (PEM) of an authority that has no certificate yet, if its value was read.
+    /// The signing request (PEM) of a certificate authority without a certificate, if its value was read.
     pub request: Option<String>,
     /// True if the provider is still issuing its first payload.
     pub pending: bool,
-    /// A short digest over the rewrites of its payload on the way into a standby; empty when it is sent as it is.
+    /// A short digest over the rewrites of its payload during a restore; empty if it is sent unchanged.
     pub rewrites: String,
 }
 
-/// Progress of a certificate authority towards its certificate.
+/// Certification state of a certificate authority.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Certification {
-    /// It waits for an authority of the same instance to sign it.
+    /// It waits for a signature by a certificate authority of the same instance.
     Unsigned,
-    /// It has a signing request and waits for a certificate that was signed elsewhere.
+    /// It has a signing request and waits for a certificate signed elsewhere.
     Requested,
     /// It has a certificate and can issue.
     Certified,
@@ -83,7 +83,7 @@ pub enum Certification {
 }
 
 impl RestoreItem {
-    /// An item of which nothing but its names is known. `metadata_room` is in bytes.
+    /// Creates an item with only its names. `metadata_room` is in bytes.
     #[must_use]
     pub fn new(key: ItemKey, name: &str, item_type: &str, metadata_room: usize) -> Self {
         Self {
@@ -114,12 +114,12 @@ impl RestoreItem {
         }
     }
 
-    /// The names of the settings that are compared.
+    /// Iterates over the names of the compared settings.
     pub fn compared(&self) -> impl Iterator<Item = &str> {
         self.settings.iter().map(|(name, _)| name).filter(|name| !self.fixed.contains(name))
     }
 
-    /// Its custom metadata, with a mark if there is one.
+    /// Returns its custom metadata, with the mark if given.
     #[must_use]
     pub fn marked(&self, mark: Option<&RestoreMark>) -> JsonObject {
         let mut metadata = self.settings.object(CUSTOM_METADATA).unwrap_or_default();
@@ -129,7 +129,7 @@ impl RestoreItem {
         metadata
     }
 
-    /// Returns true if its custom metadata can take the mark: it has room, and no member of that name of its own.
+    /// Returns true if its custom metadata can take the mark: it has room, and no own member of that name.
     #[must_use]
     pub fn fits(&self, mark: &RestoreMark) -> bool {
         let own = self.settings.object(CUSTOM_METADATA).is_some_and(|metadata| metadata.get(MARK).is_some());
@@ -143,20 +143,20 @@ impl RestoreItem {
         !own && version.marked(Some(&version.id)).to_raw().get().len() <= self.metadata_room
     }
 
-    /// Whether adding a version may clear or change settings that it has.
+    /// Returns true if adding a version may clear or change settings that it has.
     #[must_use]
     pub fn version_moves_settings(&self) -> bool {
         let set = |name: &&str| self.settings.get(name).is_some_and(|value| value.get() != "null");
         self.cleared_by_versions.iter().any(set)
     }
 
-    /// The newest version, when versions were asked for.
+    /// Returns the newest version, if versions were requested.
     #[must_use]
     pub fn current(&self) -> Option<&RestoreVersion> {
         self.versions.as_ref()?.last()
     }
 
-    /// A version by its id.
+    /// Returns a version by its id.
     #[must_use]
     pub fn version(&self, id: &str) -> Option<&RestoreVersion> {
         self.versions.as_ref()?.iter().find(|version| version.id == id)
@@ -172,14 +172,14 @@ pub struct RestoreVersion {
     pub payload: bool,
     /// The metadata that a client can set, without our mark.
     pub metadata: JsonObject,
-    /// The id in the source, if our mark says so.
+    /// The id in the source, from our mark.
     pub mark: Option<String>,
-    /// When its payload ends.
+    /// End of its payload.
     pub expires: Option<Timestamp>,
 }
 
 impl RestoreVersion {
-    /// Its metadata, with the mark of that version of the source if there is one.
+    /// Returns its metadata, with a mark for that version of the source if given.
     #[must_use]
     pub fn marked(&self, source: Option<&str>) -> JsonObject {
         let mut metadata = self.metadata.clone();
@@ -197,6 +197,6 @@ pub struct RestoreLock {
     pub version: String,
     /// The lock's name, unique on its version.
     pub name: String,
-    /// Settings of a lock: name, description, attributes.
+    /// Settings of the lock: name, description, attributes.
     pub settings: JsonObject,
 }

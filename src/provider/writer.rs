@@ -1,4 +1,4 @@
-//! Writing into an instance.
+//! Changes to an instance.
 
 use std::fmt;
 
@@ -15,34 +15,34 @@ use crate::model::{ItemKey, ItemKind};
 pub struct Write {
     /// The action.
     pub action: Action,
-    /// The id of the item that is changed, as keys spell it; of the authority that acts, for the signature of one.
-    /// `None` where something is created or the action names the item.
+    /// The id of the changed item, as in keys; for a signature, of the certificate authority that signs. `None` for a
+    /// creation, or if the action names the item.
     pub target: Option<String>,
-    /// The id of the version that is changed.
+    /// The id of the changed version.
     pub version: Option<String>,
     /// The body of the request.
     pub body: RequestBody,
 }
 
 impl Write {
-    /// A request whose action says it all.
+    /// Creates a request that needs only its action and body.
     #[must_use]
     pub fn new(action: Action, body: RequestBody) -> Self {
         Self { action, target: None, version: None, body }
     }
 
-    /// The id of the item that is changed.
+    /// Returns the id of the changed item.
     ///
     /// # Errors
-    /// [`InstanceError::Unsafe`] when the request names none.
+    /// [`InstanceError::Unsafe`] if the request has none.
     pub fn target(&self) -> Result<&str, InstanceError> {
         self.named(self.target.as_deref(), "item")
     }
 
-    /// The id of the version that is changed.
+    /// Returns the id of the changed version.
     ///
     /// # Errors
-    /// [`InstanceError::Unsafe`] when the request names none.
+    /// [`InstanceError::Unsafe`] if the request has none.
     pub fn version(&self) -> Result<&str, InstanceError> {
         self.named(self.version.as_deref(), "version")
     }
@@ -58,33 +58,33 @@ impl Write {
 /// Result of a change.
 #[derive(Debug, Clone, Default)]
 pub struct Written {
-    /// The provider's id of what was created.
+    /// The provider's id of the created item.
     pub id: Option<String>,
     /// The full name of the instance, if the answer shows it.
     pub instance: Option<String>,
-    /// The id of the version that was created, if the answer shows it.
+    /// The id of the created version, if the answer shows it.
     pub version: Option<String>,
 }
 
-/// Writes into an instance.
+/// Changes an instance.
 #[async_trait]
 pub trait ItemWriter: Send + Sync + fmt::Debug {
     /// Returns the converter of this instance.
     fn converter(&self) -> &dyn ItemConverter;
 
-    /// Why the provider takes no item of that kind and name, as a fragment. `None` if it does.
+    /// Returns the reason why the provider rejects a name for that kind, as a fragment; `None` if the name is valid.
     fn refused_name(&self, kind: ItemKind, name: &str) -> Option<String>;
 
-    /// Returns the maximum number of items of that kind. `None` if no bound is known.
+    /// Returns the maximum number of items of that kind; `None` if no bound is known.
     fn max_items(&self, kind: ItemKind) -> Option<usize>;
 
-    /// The body of the request that does a change. Pure, so that a plan can find out whether a request is possible.
+    /// Builds the body of the request for a change. Pure, so that a plan can check whether a request is possible.
     ///
     /// # Errors
     /// When the backup lacks what the provider requires.
     fn body(&self, change: &Change<'_>) -> Result<RequestBody, ConvertError>;
 
-    /// Sends one change, once. What cannot create anything twice may be repeated inside.
+    /// Sends one change, once. May repeat internally only requests that cannot create anything twice.
     ///
     /// # Errors
     /// When it was refused, or its outcome is unknown ([`unanswered`]).
@@ -94,7 +94,8 @@ pub trait ItemWriter: Send + Sync + fmt::Debug {
 /// An instance whose certificate authorities sign requests of other instances.
 #[async_trait]
 pub trait Signer: Send + Sync + fmt::Debug {
-    /// Lets an authority sign a request (PEM) as that of an authority below it; returns the certificate (PEM).
+    /// Makes a certificate authority sign a request (PEM) for a subordinate certificate authority. Returns the
+    /// certificate (PEM).
     ///
     /// # Errors
     /// When the instance refuses, or its answer shows no certificate.

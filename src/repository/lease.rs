@@ -150,7 +150,7 @@ pub struct Leases {
 
 impl Leases {
     /// Creates leases in `store` for a daemon named `owner`, each for `term` at a time (at most an hour). `clock` is
-    /// used if the store has no own clock, as with a directory.
+    /// used if the store has no clock of its own, as with a directory.
     #[must_use]
     pub fn new(store: Store, clock: Arc<dyn Clock>, owner: &str, term: Duration) -> Self {
         Self { store, clock, owner: owner.to_owned(), term }

@@ -6,24 +6,24 @@ use super::client::Client;
 use super::wire::{Purpose, WireRequest};
 use crate::provider::{InstanceError, RequestBody};
 
-/// A secret that cannot exist: the nil UUID is no v4 UUID.
+/// Id of a secret that cannot exist: the nil UUID is not a v4 UUID.
 const NO_SECRET: &str = "00000000-0000-0000-0000-000000000000";
-/// A configuration that hardly exists.
+/// Name of a configuration that should not exist.
 const NO_CONFIGURATION: &str = "keyhaven-access-check-no-such-configuration";
-/// A type whose answers hold no secret, should that configuration exist all the same.
+/// A type whose answers contain no secret, in case that configuration exists after all.
 const NO_SECRET_TYPE: &str = "private_cert_configuration_template";
 
-/// Whether something is allowed.
+/// Whether an action is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "answer", content = "message")]
 pub enum Allowed {
-    /// It is.
+    /// Allowed.
     Yes,
-    /// It is not, in the provider's words.
+    /// Not allowed, with the provider's message.
     No(String),
 }
 
-/// Rights of the identity, by the actions that a backup needs.
+/// Rights of the identity for each action that a backup needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Access {
     /// `secrets.list`.
@@ -43,7 +43,7 @@ pub struct Access {
 }
 
 impl Access {
-    /// Each action with whether it is allowed.
+    /// Returns each action with its result.
     #[must_use]
     pub fn actions(&self) -> [(&'static str, &Allowed); 7] {
         [
@@ -59,11 +59,11 @@ impl Access {
 }
 
 impl Client {
-    /// Finds out what the identity may do, with one request an action. The right to read is asked for with names that
-    /// do not exist: who has it is told that there is no such thing (404), who lacks it that it is forbidden (403).
+    /// Checks what the identity may do, with one request per action. The right to read is tested with names that do not
+    /// exist: with the right the answer is 404 (not found), without it 403 (forbidden).
     ///
     /// # Errors
-    /// When the instance gives no usable answer, or does not take the token at all.
+    /// When the instance gives no usable answer, or rejects the token.
     pub async fn check_access(&self) -> Result<Access, InstanceError> {
         let first = |path: &'static str| self.probe(format!("list {path}"), vec![path], None);
         Ok(Access {
@@ -81,8 +81,8 @@ impl Client {
         })
     }
 
-    /// Finds out whether the identity may write, without writing: what is asked to change does not exist. Each action
-    /// that a restore cannot do without, with whether it is allowed.
+    /// Checks whether the identity may write, without writing: the targets of the changes do not exist. Returns each
+    /// action that a restore requires, with its result.
     ///
     /// # Errors
     /// As [`Client::check_access`].
@@ -114,7 +114,7 @@ impl Client {
         let mut request = WireRequest::get(Purpose::Reading, what, &path);
         request = match config_type {
             Some(config_type) => request.config_type(config_type),
-            // The list of groups takes no limit.
+            // The list of groups has no `limit`.
             None if path.len() == 1 && path != ["secret_groups"] => request.query("limit", "1".to_owned()),
             None => request,
         };

@@ -20,11 +20,11 @@ struct ClientInner {
 }
 
 impl Client {
-    /// Checks the settings; nothing is sent yet.
+    /// Validates the settings; sends no request yet.
     ///
     /// # Errors
-    /// [`InstanceError::Settings`] for a URL that is none, plain HTTP to another machine, a CA file without a
-    /// certificate, an empty API key, a pace that is not above 0 and at most 10,000.
+    /// [`InstanceError::Settings`] for an invalid URL, plain HTTP to another machine, a CA file without a certificate,
+    /// an empty API key, or a pace that is not above 0 and at most 10,000.
     pub fn new(settings: ClientSettings) -> Result<Self, InstanceError> {
         let rate = settings.requests_per_second;
         if !(rate > 0.0 && rate <= 10_000.0) {
@@ -46,7 +46,7 @@ impl Client {
         Ok(Self { inner: Arc::new(ClientInner { wire, read_unknown_types }) })
     }
 
-    /// The limiter, for another client of the same instance.
+    /// Returns the limiter, for another client of the same instance.
     #[must_use]
     pub fn pace(&self) -> Pace {
         self.wire().pace().clone()
@@ -58,7 +58,7 @@ impl Client {
         self.wire().host()
     }
 
-    /// Secret types outside the published list whose payloads may be read.
+    /// Returns secret types outside the published list whose payloads may be read.
     pub(super) fn vouched_types(&self) -> &[String] {
         &self.inner.read_unknown_types
     }

@@ -2,15 +2,15 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`settings`] | what a client is made of, checked before the first request |
-//! | [`pace`] | the one limiter of an instance |
+//! | [`settings`] | settings of a client, validated before the first request |
+//! | [`pace`] | the shared rate limiter of an instance |
 //! | `wire` | requests and answers: TLS, retries, bounded and wiped bodies, the provider's clock, the token |
-//! | [`api`] | one method an endpoint |
-//! | [`classify`] | which fields are secret, which types may be read, what can be brought back |
-//! | `source`, `inventory`, `reading`, `revision` | listing everything, reading one item |
-//! | [`convert`] | what items become in a standby, in which order they are made, the bodies of requests |
+//! | [`api`] | one method per endpoint |
+//! | [`classify`] | secret fields, readable types, restorability |
+//! | `source`, `inventory`, `reading`, `revision` | listing all items, reading one item |
+//! | [`convert`] | conversion for a standby: order of creation, request bodies |
 //! | `writer` | sending changes |
-//! | [`access`] | what the identity may do |
+//! | [`access`] | rights of the identity |
 
 pub mod access;
 pub mod api;
@@ -33,5 +33,5 @@ pub use client::Client;
 pub use pace::Pace;
 pub use settings::{ClientSettings, RetrySettings, Timeouts};
 
-/// The provider's word in the name of a source.
+/// The provider's name in the name of a source.
 pub const PROVIDER: &str = "ibm";

@@ -1,4 +1,4 @@
-//! The pace of an instance: one limiter for everything that talks to it.
+//! The pace of an instance: one rate limiter for all its clients.
 
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -6,26 +6,26 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// From this rate on (per second), timers are too coarse to space single requests by them.
+/// Rate, in requests per second, above which timers are too coarse to space single requests.
 const COARSE: f64 = 40.0;
-/// Maximum lateness of the timer that is caught up at such rates.
+/// Maximum timer lateness that is made up for at such rates.
 const MADE_UP: Duration = Duration::from_millis(10);
-/// The pace never falls below this share of what was set.
+/// Minimum pace after overload, as a share of the configured rate.
 const SLOWEST: f64 = 1.0 / 32.0;
 /// Increase of the rate after each success, as a share of the configured rate.
 const RECOVERY: f64 = 1.0 / 64.0;
-/// Failures closer together than this halve the pace once: they are the same overload, seen by several callers.
+/// Overload reports within this time halve the pace only once: several callers see the same overload.
 const SAME_OVERLOAD: Duration = Duration::from_secs(1);
-/// The longest pause that a provider may ask of all callers.
+/// Maximum pause that a provider can impose on all callers.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 
-/// Hands out the right to send a request, never faster than the pace; clones share it.
+/// Grants the right to send a request, never faster than the pace; clones share it.
 ///
-/// Requests are spaced, there is no burst: up to 40 requests per second, any time span `T` holds at most
-/// `pace × T + 1` of them. Above that the spacing is finer than the system's timers, and up to 10 ms of lateness are
-/// made up: at most `pace × (T + 10 ms) + 1`.
+/// Requests are spaced without bursts: up to 40 requests per second, any time span `T` has at most `pace × T + 1`
+/// requests. Above that the spacing is finer than the system's timers, and up to 10 ms of lateness are made up for: at
+/// most `pace × (T + 10 ms) + 1`.
 ///
-/// Callers are served in the order in which they came. A caller that stops waiting leaves the queue and uses no turn.
+/// Callers are served in order of arrival. A caller that stops waiting leaves the queue and uses no turn.
 #[derive(Debug, Clone)]
 pub struct Pace {
     shared: Arc<SharedPace>,
@@ -33,27 +33,27 @@ pub struct Pace {
 
 #[derive(Debug)]
 struct SharedPace {
-    /// Per second.
+    /// The configured rate, in requests per second.
     full: f64,
-    /// Held by the caller whose turn is next, while it waits.
+    /// Held by the next caller while it waits.
     turn: Mutex<()>,
     state: StdMutex<PaceState>,
 }
 
 #[derive(Debug)]
 struct PaceState {
-    /// Share of the full pace, 0 to 1.
+    /// Current share of the full pace, 0 to 1.
     share: f64,
-    /// When the next request may go out.
+    /// Time at which the next request may be sent.
     next: Option<Instant>,
-    /// No request is sent before this.
+    /// No request is sent before this time.
     paused_until: Option<Instant>,
-    /// When the pace was last halved.
+    /// Time at which the pace was last halved.
     halved: Option<Instant>,
 }
 
 impl Pace {
-    /// A limiter for so many requests per second; values outside 0.01 to 10,000 (and what is no number) are brought in.
+    /// Creates a limiter for a number of requests per second, clamped to 0.01 to 10,000; NaN becomes 1.
     #[must_use]
     pub fn new(requests_per_second: f64) -> Self {
         let full = if requests_per_second.is_nan() { 1.0 } else { requests_per_second.clamp(0.01, 10_000.0) };
@@ -61,30 +61,30 @@ impl Pace {
         Self { shared: Arc::new(SharedPace { full, turn: Mutex::new(()), state: StdMutex::new(state) }) }
     }
 
-    /// Requests per second at present; lower than set after the provider showed that it is overloaded.
+    /// Returns the current rate in requests per second; lower than configured after an overload of the provider.
     #[must_use]
     pub fn rate(&self) -> f64 {
         self.shared.full * self.state().share
     }
 
-    /// Waits until a request may go out.
+    /// Waits until a request may be sent.
     pub async fn turn(&self) {
         self.turn_when(std::future::ready(())).await;
     }
 
-    /// As [`Pace::turn`], for a request that needs something which may take a while: it is awaited when the turn has
-    /// come, and the next caller's turn comes after that.
+    /// As [`Pace::turn`], for a request that first needs a slow operation, which is awaited during its turn. The next
+    /// turn starts after that.
     pub(super) async fn turn_when<T>(&self, needed: impl Future<Output = T>) -> T {
         let _turn = self.shared.turn.lock().await;
         self.due().await;
         let needed = needed.await;
-        // A pause may have begun meanwhile.
+        // A pause may have started meanwhile.
         let due = self.due().await;
         self.take(due);
         needed
     }
 
-    /// Waits until the next request is due, and gives the moment since when it is.
+    /// Waits until the next request is due, and returns its due time.
     async fn due(&self) -> Option<Instant> {
         loop {
             let due = {
@@ -92,20 +92,20 @@ impl Pace {
                 state.next.max(state.paused_until)
             };
             match due {
-                // Looked at again after the wait: a pause may have begun meanwhile.
+                // Check again after the wait: a pause may have started meanwhile.
                 Some(due) if due > Instant::now() => tokio::time::sleep_until(due).await,
                 due => return due,
             }
         }
     }
 
-    /// The provider took a request and did it.
+    /// Records a successful request.
     pub(super) fn succeeded(&self) {
         let mut state = self.state();
         state.share = (state.share + RECOVERY).min(1.0);
     }
 
-    /// The provider said that it is overloaded: everybody goes at half the pace, and nobody sends for as long as asked.
+    /// Records an overload of the provider: halves the pace for all callers, and pauses them as requested.
     pub(super) fn overloaded(&self, pause: Option<Duration>) {
         let now = Instant::now();
         let mut state = self.state();
@@ -140,7 +140,7 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// Sends as fast as the pace allows from `callers` tasks and gives back when each request went out.
+    /// Sends as fast as the pace allows from `callers` tasks. Returns the time of each request.
     async fn saturate(pace: &Pace, callers: usize, each: usize) -> Vec<Instant> {
         let tasks: Vec<_> = (0..callers)
             .map(|_| {

@@ -1,4 +1,4 @@
-//! The state of an item as its rows show it, reduced to a digest.
+//! Digests of the list rows of an item.
 
 use serde_json::value::RawValue;
 
@@ -8,22 +8,22 @@ use crate::model::json::{MAX_DEPTH, Members};
 
 /// Members that our own reads change.
 const MOVED_BY_READS: [&str; 2] = ["retrieved_at", "downloaded"];
-/// Members that some instances change on a read.
+/// Member that some instances change on a read.
 const PERHAPS_MOVED: &str = "updated_at";
-/// Members of the users, with any name; a read changes none of them.
+/// Members with user-defined content, which reads do not change.
 const USERS_OWN: [&str; 3] = ["custom_metadata", "version_custom_metadata", "attributes"];
 
 /// The two digests of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Revisions {
-    /// Of everything but what our own reads change.
+    /// Digest of everything except members that our own reads change.
     pub(super) whole: Revision,
-    /// The same without `updated_at`.
+    /// The same digest without `updated_at`.
     pub(super) settled: Revision,
 }
 
-/// Reduces rows, each under its name, without regard to the order of members and white space. Numbers count as they are
-/// written.
+/// Computes the digests of rows, each under its name, independent of member order and white space. Numbers are compared
+/// as written.
 ///
 /// Returns `None` if a row is not JSON or nests deeper than [`MAX_DEPTH`].
 pub(super) fn revisions(rows: &[(&str, &RawValue)]) -> Option<Revisions> {
@@ -40,7 +40,7 @@ pub(super) fn revisions(rows: &[(&str, &RawValue)]) -> Option<Revisions> {
     Some(Revisions { whole: sha256(text.as_bytes()), settled })
 }
 
-/// Writes a value with sorted members and without white space; each `updated_at` goes to `moments`.
+/// Writes a value with sorted members and without white space. Each `updated_at` is written to `moments` instead.
 fn write(value: &str, depth: usize, users: bool, out: &mut String, moments: &mut String) -> Option<()> {
     if depth > MAX_DEPTH {
         return None;

@@ -11,9 +11,9 @@ use crate::provider::InstanceError;
 
 /// The identity service of the public cloud.
 pub const IAM_URL: &str = "https://iam.cloud.ibm.com";
-/// Requests per second into a source: a quarter of what the provider advises for all clients of an instance together.
+/// Default requests per second for a source: a quarter of the provider's recommendation for all clients of an instance.
 pub const SOURCE_PACE: f64 = 5.0;
-/// Requests per second into a standby, which has no other users yet: the provider's advice.
+/// Default requests per second for a standby, which has no other users yet: the provider's recommendation.
 pub const STANDBY_PACE: f64 = 20.0;
 
 /// Settings of a client. Not validated before [`super::Client::new`].
@@ -25,21 +25,22 @@ pub struct ClientSettings {
     pub iam_url: String,
     /// The IAM API key that is exchanged for tokens.
     pub api_key: SecretString,
-    /// Certificate authorities to trust besides the system's, in PEM.
+    /// Certificate authorities to trust in addition to the system's, in PEM.
     pub ca_pem: Option<Vec<u8>>,
-    /// The pace: requests per second over all clients of this instance, above 0 and at most 10,000.
+    /// The pace: requests per second of all clients of this instance together, above 0 and at most 10,000.
     pub requests_per_second: f64,
     /// Timeouts.
     pub timeouts: Timeouts,
     /// Retries.
     pub retry: RetrySettings,
-    /// Secret types outside the provider's published list whose payloads may be read all the same. A read can change
-    /// what it reads, so an unlisted type is kept as metadata only.
+    /// Secret types outside the provider's published list whose payloads may be read nevertheless. A read can change
+    /// the secret, so otherwise only the metadata of an unlisted type is kept.
     pub read_unknown_types: Vec<String>,
 }
 
 impl ClientSettings {
-    /// Settings with the pace of a source, the default time-outs and retries, and the system's certificate authorities.
+    /// Creates settings with the pace of a source, default timeouts and retries, and the system's certificate
+    /// authorities.
     #[must_use]
     pub fn new(base_url: &str, iam_url: &str, api_key: SecretString) -> Self {
         Self {
@@ -71,38 +72,38 @@ impl fmt::Debug for ClientSettings {
 /// Timeouts of one attempt.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
-    /// Timeout for the connection, TLS included.
+    /// Timeout for the connection, including TLS.
     pub connect: Duration,
-    /// Between two pieces of an answer.
+    /// Timeout between two parts of an answer.
     pub read: Duration,
-    /// For the whole attempt.
+    /// Timeout for the whole attempt.
     pub total: Duration,
 }
 
 impl Default for Timeouts {
-    /// 10 s, 30 s, 120 s: a fail-over inside the region can take 30 s.
+    /// 10 s, 30 s, 120 s: a failover inside the region can take 30 s.
     fn default() -> Self {
         Self { connect: Duration::from_secs(10), read: Duration::from_secs(30), total: Duration::from_secs(120) }
     }
 }
 
-/// How a request that may be sent again is sent again: waits of `first`, doubled up to `longest`, each shortened by up
-/// to half at random.
+/// Retries of repeatable requests: delays start at `first`, double up to `longest`, and are each shortened randomly by
+/// up to half.
 #[derive(Debug, Clone, Copy)]
 pub struct RetrySettings {
     /// Maximum number of attempts; 1 means no retry.
     pub attempts: u32,
-    /// The first wait.
+    /// The first delay.
     pub first: Duration,
-    /// The longest wait, unless the provider asks for a longer one.
+    /// The longest delay, unless the provider requests a longer one.
     pub longest: Duration,
-    /// No attempt starts later than this after the first.
+    /// Time after the first attempt in which further attempts may start.
     pub within: Duration,
 }
 
 impl Default for RetrySettings {
-    /// Nine attempts within two minutes, waits of 0.5 s to 20 s: enough for a fail-over of 30 s, also when chance makes
-    /// every wait as short as it can be.
+    /// Nine attempts within two minutes, with delays of 0.5 s to 20 s: enough for a failover of 30 s even if every
+    /// random delay is the shortest possible.
     fn default() -> Self {
         Self {
             attempts: 9,
@@ -113,7 +114,7 @@ impl Default for RetrySettings {
     }
 }
 
-/// Checks one of the two URLs: HTTPS anywhere, plain HTTP to this machine only, no user, query or fragment.
+/// Validates one of the two URLs: HTTPS, or plain HTTP to this machine only; no user, query or fragment.
 pub(super) fn checked_url(what: &str, text: &str, suffix: &str) -> Result<Url, InstanceError> {
     let bad = |why: &str| InstanceError::Settings { what: format!("{what} `{}`", shown(text)), why: why.to_owned() };
     let trimmed = text.trim().trim_end_matches('/');
@@ -133,7 +134,7 @@ pub(super) fn checked_url(what: &str, text: &str, suffix: &str) -> Result<Url, I
     }
 }
 
-/// The text without the part before an `@`, which could be a password.
+/// Returns the text without the part before an `@`, which may contain a password.
 fn shown(text: &str) -> &str {
     text.rsplit_once('@').map_or(text, |(_, rest)| rest)
 }

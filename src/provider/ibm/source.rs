@@ -1,4 +1,4 @@
-//! The client as a source: listing and reading.
+//! The client as a source of backups: listing and reading.
 
 use async_trait::async_trait;
 
@@ -19,14 +19,14 @@ use crate::provider::{
     Readable, Requests, Sink, StandbyQuery, TerraformResource,
 };
 
-/// Characters of a name that a search takes at most.
+/// Maximum number of characters of a search text.
 const LONGEST_SEARCH: usize = 128;
-/// The end of every host of an instance.
+/// Suffix of the host names of all instances.
 const HOST_SUFFIX: &str = ".secrets-manager.appdomain.cloud";
 
 #[async_trait]
 impl InstanceInventory for Client {
-    /// `https://{instance_id}.{region}…` and `https://{instance_id}.private.{region}…` show the id.
+    /// `https://{instance_id}.{region}…` and `https://{instance_id}.private.{region}…` contain the id.
     fn address(&self) -> Address {
         let url = self.wire().base_url();
         let host = url.host_str().unwrap_or_default().to_ascii_lowercase();
@@ -47,7 +47,7 @@ impl InstanceInventory for Client {
         terraform::resource(full_name, key, item_type, id)
     }
 
-    /// 23 requests for 10,000 secrets: a page per 1,000 of them, the same of their locks, one each for groups,
+    /// 23 requests for 10,000 secrets: one page per 1,000 secrets, the same for their locks, and one each for groups,
     /// configurations and the registration.
     async fn list(&self, sink: &mut dyn Sink) -> Result<CompleteListing, InstanceError> {
         inventory::list(self, sink).await
@@ -67,7 +67,7 @@ impl InstanceInventory for Client {
                 let filter = Filter {
                     groups: wanted.group.map(ToOwned::to_owned).into_iter().collect(),
                     secret_types: vec![wanted.item_type.to_owned()],
-                    // A search finds more than the name; it only keeps the answer small.
+                    // The search also matches other members; it only keeps the answer small.
                     search: Some(wanted.name.chars().take(LONGEST_SEARCH).collect()),
                     ..Filter::default()
                 };
@@ -80,19 +80,18 @@ impl InstanceInventory for Client {
         row.map(|row| self.listed(wanted, &row)).transpose()
     }
 
-    /// Asks for the metadata of a secret, for a group, for the list of configurations (which is where their metadata
-    /// stands), for the registration.
+    /// Requests the metadata of a secret, a group, the list of configurations (which has their metadata), or the
+    /// registration.
     ///
-    /// A list of configurations without a single row may be one that we are not allowed to see. Then the configuration
-    /// is asked for by name, and is gone only when there is no such name; if it answers, the list hides it. Its value
-    /// is dropped unread.
+    /// An empty list of configurations may mean that we are not allowed to see them. Then the configuration is
+    /// requested by name: it is gone only if it does not exist, and hidden if it answers. Its value is dropped unread.
     async fn presence(&self, key: &ItemKey) -> Result<Presence, InstanceError> {
         let there = |there: bool| if there { Presence::Present } else { Presence::Gone };
         let asked = match key.kind() {
             ItemKind::Secret => self.secret_metadata(key.id()).await.map(|_| Presence::Present),
             ItemKind::Group => self.group(key.id()).await.map(|_| Presence::Present),
             ItemKind::Registration => self.registration().await.map(|found| there(found.is_some())),
-            // No request of ours asks for it, and no list of ours shows it.
+            // No request or list of this version shows such an item.
             ItemKind::Other => Ok(Presence::Gone),
             ItemKind::Configuration => match self.configurations().await {
                 Ok(rows) if rows.is_empty() => self.configuration_of(key).await,
@@ -153,8 +152,8 @@ impl ItemReader for Client {
 }
 
 impl Client {
-    /// Whether a configuration that no list shows is gone, or hidden from us. One of a type that we do not know is
-    /// taken for gone: a read of it might change something.
+    /// Determines whether an unlisted configuration is gone or hidden. One of an unknown type counts as gone, because
+    /// reading it might change something.
     async fn configuration_of(&self, key: &ItemKey) -> Result<Presence, InstanceError> {
         match key.id().split_once('/') {
             Some((config_type, name)) if AnswerShape::Configuration(config_type).is_known() => {
@@ -164,7 +163,7 @@ impl Client {
         }
     }
 
-    /// A row that was found by a search, as the lists give it.
+    /// Converts a row found by a search to the form of the lists.
     fn listed(&self, wanted: &StandbyQuery<'_>, row: &JsonObject) -> Result<Listed, InstanceError> {
         let malformed = |what: &str| InstanceError::Malformed {
             what: format!("look for {} {}", wanted.item_type, wanted.name),
@@ -172,7 +171,7 @@ impl Client {
         };
         let kind = wanted.key.kind();
         let key = match kind {
-            // Its id is what people call it.
+            // Its id consists of its type and name.
             ItemKind::Configuration | ItemKind::Registration => wanted.key.clone(),
             _ => ItemKey::new(kind, &row.str("id").ok_or_else(|| malformed("id"))?).map_err(|_| malformed("id"))?,
         };

@@ -1,4 +1,4 @@
-//! Changing an instance through the client.
+//! The client as a target of restores: changes to an instance.
 
 use async_trait::async_trait;
 
@@ -83,7 +83,7 @@ impl ItemWriter for Client {
     }
 }
 
-/// Type and name of a configuration, from its id in keys.
+/// Splits the id of a configuration key into type and name.
 fn configuration(id: &str) -> (&str, &str) {
     id.split_once('/').unwrap_or_default()
 }
@@ -101,7 +101,7 @@ impl Signer for Client {
     }
 }
 
-/// Reads the answer about a secret or a group.
+/// Extracts the result from an answer about a secret or a group.
 fn written(answer: &JsonObject) -> Written {
     Written { id: answer.str("id"), instance: view::instance(answer), version: None }
 }

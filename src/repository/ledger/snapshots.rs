@@ -1,8 +1,8 @@
 //! State of snapshots: live, forgotten or swept; held; suspect.
 //!
 //! Of two entries that did not know of each other, the one that keeps the snapshot wins, also if a missing entry hides
-//! their order. A `forget` applies only to snapshots below it, and only if every `undo` is below it. A hold ends only
-//! by a `release` above it. Only a sweep is final, since the objects that it names may already be deleted.
+//! their order. A `forget` applies only to snapshots below it, and only if every `undo` of them is below it. A hold
+//! ends only by a `release` above it. Only a sweep is final, since the objects that it names may already be deleted.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

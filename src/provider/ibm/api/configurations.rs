@@ -1,4 +1,4 @@
-//! Configurations of the engines. A name can repeat across types, so every call takes both.
+//! Configurations of the engines. A name can occur in several types, so every call takes both.
 
 use super::{Pages, Split};
 use crate::model::json::JsonObject;
@@ -9,10 +9,10 @@ use crate::provider::{InstanceError, RequestBody};
 const CONFIGURATIONS: &str = "configurations";
 
 impl Client {
-    /// `GET /configurations`: the rows of all configurations; they hold no value.
+    /// `GET /configurations`: the rows of all configurations, without values.
     ///
     /// # Errors
-    /// As every call; [`InstanceError::Incomplete`] when the pages do not add up.
+    /// As every call; [`InstanceError::Incomplete`] if the pages are inconsistent.
     pub async fn configurations(&self) -> Result<Vec<JsonObject>, InstanceError> {
         let mut pages = self.configuration_pages();
         let mut all = Vec::new();
@@ -28,11 +28,11 @@ impl Client {
         Pages::new(self, "list the configurations", &[CONFIGURATIONS], CONFIGURATIONS, 1_000).sorted("name")
     }
 
-    /// `GET /configurations/{name}`: the configuration and its value. Needs the role Manager, or a custom role with
+    /// `GET /configurations/{name}`: the configuration and its value. Requires the role Manager, or a custom role with
     /// `configuration.read`.
     ///
     /// # Errors
-    /// As every call; [`InstanceError::Gone`] when there is no such configuration.
+    /// As every call; [`InstanceError::Gone`] if there is no such configuration.
     pub async fn configuration(&self, name: &str, config_type: &str) -> Result<Split, InstanceError> {
         self.configuration_answer(name, config_type).await?.split(Family::Configuration)
     }
@@ -47,10 +47,10 @@ impl Client {
         self.wire().json(request).await
     }
 
-    /// `POST /configurations`; `body` has `name`, `config_type` and what the type wants.
+    /// `POST /configurations`; `body` has `name`, `config_type` and the members of the type.
     ///
     /// # Errors
-    /// As every call; [`InstanceError::Unanswered`] when it may have been done.
+    /// As every call; [`InstanceError::Unanswered`] if it may have been done.
     pub async fn create_configuration(&self, body: &RequestBody) -> Result<Split, InstanceError> {
         let request = WireRequest::post("create a configuration".to_owned(), &[CONFIGURATIONS], body);
         self.wire().json(request).await?.split(Family::Configuration)
@@ -71,11 +71,11 @@ impl Client {
         self.wire().json(request).await?.split(Family::Configuration)
     }
 
-    /// `POST /configurations/{name}/actions`: an authority signs, takes its certificate, revokes. The answer names no
-    /// type; keys are cut out of it as out of every answer.
+    /// `POST /configurations/{name}/actions`: a certificate authority signs, takes its certificate, or revokes. The
+    /// answer names no type; keys are cut out of it as out of every answer.
     ///
     /// # Errors
-    /// As every call; [`InstanceError::Unanswered`] when it may have been done.
+    /// As every call; [`InstanceError::Unanswered`] if it may have been done.
     pub async fn configuration_action(
         &self,
         name: &str,
@@ -90,7 +90,7 @@ impl Client {
     /// `DELETE /configurations/{name}`.
     ///
     /// # Errors
-    /// As every call; [`InstanceError::Gone`] when there is no such configuration (any more).
+    /// As every call; [`InstanceError::Gone`] if the configuration does not exist.
     pub async fn delete_configuration(&self, name: &str, config_type: &str) -> Result<(), InstanceError> {
         let what = format!("delete configuration {config_type}/{name}");
         self.wire().done(WireRequest::delete(what, &[CONFIGURATIONS, name]).config_type(config_type)).await

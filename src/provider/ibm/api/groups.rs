@@ -11,13 +11,13 @@ impl Client {
     /// `GET /secret_groups`: all groups; the list has no pages.
     ///
     /// # Errors
-    /// As every call; [`InstanceError::Incomplete`] when its total is not the number of its rows.
+    /// As every call; [`InstanceError::Incomplete`] if its total differs from the number of rows.
     pub async fn groups(&self) -> Result<Vec<JsonObject>, InstanceError> {
         let (answer, rows) = self.group_rows().await?;
         rows.iter().map(|row| Ok(answer.split_text(row, Family::Other)?.metadata)).collect()
     }
 
-    /// The list and its rows as text.
+    /// Reads the list. Returns the answer and its rows as text.
     pub(in crate::provider::ibm) async fn group_rows(&self) -> Result<(Answer, Vec<String>), InstanceError> {
         let request = WireRequest::get(Purpose::Listing, "list the secret groups".to_owned(), &[GROUPS]);
         let answer = self.wire().json(request).await?;
@@ -28,7 +28,7 @@ impl Client {
     /// `GET /secret_groups/{id}`.
     ///
     /// # Errors
-    /// As every call; [`InstanceError::Gone`] when there is no such group.
+    /// As every call; [`InstanceError::Gone`] if there is no such group.
     pub async fn group(&self, id: &str) -> Result<JsonObject, InstanceError> {
         let request = WireRequest::get(Purpose::Reading, format!("read secret group {id}"), &[GROUPS, id]);
         Ok(self.wire().json(request).await?.split(Family::Other)?.metadata)
@@ -37,7 +37,7 @@ impl Client {
     /// `POST /secret_groups`; `body` has `name` and may have `description`.
     ///
     /// # Errors
-    /// As every call; [`InstanceError::Unanswered`] when it may have been done.
+    /// As every call; [`InstanceError::Unanswered`] if it may have been done.
     pub async fn create_group(&self, body: &RequestBody) -> Result<JsonObject, InstanceError> {
         let request = WireRequest::post("create a secret group".to_owned(), &[GROUPS], body);
         Ok(self.wire().json(request).await?.split(Family::Other)?.metadata)
@@ -55,13 +55,13 @@ impl Client {
     /// `DELETE /secret_groups/{id}`; the group must be empty.
     ///
     /// # Errors
-    /// As every call; [`InstanceError::Gone`] when there is no such group (any more).
+    /// As every call; [`InstanceError::Gone`] if the group does not exist.
     pub async fn delete_group(&self, id: &str) -> Result<(), InstanceError> {
         self.wire().done(WireRequest::delete(format!("delete secret group {id}"), &[GROUPS, id])).await
     }
 }
 
-/// The rows of a list that has no pages: as many as its total says.
+/// Returns the rows of a list without pages; their number must match the total.
 pub(super) fn whole(answer: &Answer, member: &str) -> Result<Vec<String>, InstanceError> {
     let rows = answer.rows(member)?;
     let total = answer.count("total_count")?;

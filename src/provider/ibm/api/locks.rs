@@ -18,10 +18,11 @@ const LOCKS_BULK: &str = "locks_bulk";
 const SECRETS_LOCKS: &str = "secrets_locks";
 
 impl Client {
-    /// `GET /secrets_locks`: one row a secret, with its versions and the names of their locks, in no particular order.
+    /// `GET /secrets_locks`: one row per secret, with its versions and the names of their locks, in no particular
+    /// order.
     ///
     /// # Errors
-    /// As every call; [`InstanceError::Incomplete`] when the pages do not add up or repeat a secret.
+    /// As every call; [`InstanceError::Incomplete`] if the pages are inconsistent or repeat a secret.
     pub async fn secrets_locks(&self) -> Result<Vec<JsonObject>, InstanceError> {
         let mut pages = self.secrets_locks_pages();
         let (mut all, mut seen) = (Vec::new(), BTreeSet::new());
@@ -48,14 +49,14 @@ impl Client {
     /// `GET /secrets/{id}/locks`: the locks of a secret with their attributes, sorted by name.
     ///
     /// # Errors
-    /// As every call; [`InstanceError::Gone`] when there is no such secret, [`InstanceError::Incomplete`] when the
-    /// pages do not add up, [`InstanceError::Moved`] when locks came or went meanwhile.
+    /// As every call; [`InstanceError::Gone`] if there is no such secret, [`InstanceError::Incomplete`] if the pages
+    /// are inconsistent, [`InstanceError::Moved`] if locks were added or removed meanwhile.
     pub async fn locks(&self, secret: &str) -> Result<Vec<JsonObject>, InstanceError> {
         let (rows, _, _) = self.lock_rows(secret).await?;
         Ok(rows.iter().filter_map(|row| JsonObject::parse(row).ok()).collect())
     }
 
-    /// The rows as text, what was cut out of them, and the provider's clock in the last answer.
+    /// Returns the rows as text, the members cut out of them, and the provider's clock in the last answer.
     pub(in crate::provider::ibm) async fn lock_rows(
         &self,
         secret: &str,
@@ -83,10 +84,10 @@ impl Client {
     }
 
     /// `POST /secrets/{id}/locks_bulk` or, with a version, `…/versions/{version}/locks_bulk`; `body` has `locks`, a
-    /// list of `name`, `description`, `attributes`. The mode is the provider's default, which removes nothing.
+    /// list of `name`, `description`, `attributes`. Uses the provider's default mode, which removes nothing.
     ///
     /// # Errors
-    /// As every call; [`InstanceError::Unanswered`] when it may have been done.
+    /// As every call; [`InstanceError::Unanswered`] if it may have been done.
     pub async fn add_locks(
         &self,
         secret: &str,
@@ -101,7 +102,7 @@ impl Client {
     /// `DELETE /secrets/{id}/locks_bulk` or, with a version, `…/versions/{version}/locks_bulk`, for the named locks.
     ///
     /// # Errors
-    /// As every call; [`InstanceError::Unsafe`] when no name is given, because that would remove all.
+    /// As every call; [`InstanceError::Unsafe`] without a name, because that would remove all locks.
     pub async fn remove_locks(
         &self,
         secret: &str,
@@ -125,7 +126,8 @@ fn bulk_path<'a>(secret: &'a str, version: Option<Which<'a>>) -> Vec<&'a str> {
     }
 }
 
-/// A lock's name and version: a version that becomes the previous one keeps its locks, so a name can stand twice.
+/// Returns a lock's name and version. A version that becomes the previous one keeps its locks, so a name can occur
+/// twice.
 fn identity(row: &RawValue) -> (Option<String>, Option<String>) {
     (member(row, "name"), member(row, "secret_version_id"))
 }

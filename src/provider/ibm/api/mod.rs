@@ -1,7 +1,7 @@
-//! One method an endpoint, on [`Client`](super::Client). Answers are kept whole, split into metadata and payload.
+//! One method per endpoint, on [`Client`](super::Client). Answers are kept whole, split into metadata and payload.
 //!
-//! There is no call that gives a payload for a bare id or a name: see [`SafeToRead`](super::SafeToRead). Nothing sends
-//! a lock mode, because two of the three remove the payload of a previous version.
+//! No call returns a payload for a bare id or name: see [`SafeToRead`](super::SafeToRead). No call sends a lock mode,
+//! because two of the three modes remove the payload of a previous version.
 
 mod configurations;
 mod groups;
@@ -17,13 +17,13 @@ pub use secrets::Filter;
 use crate::model::Payload;
 use crate::model::json::JsonObject;
 
-/// An answer in two parts.
+/// An answer, split into metadata and payload.
 #[derive(Debug, Clone)]
 pub struct Split {
     /// Everything but the secret members.
     pub metadata: JsonObject,
-    /// The secret members, each as its exact text: those of the top under their name, a deeper one under its JSON
-    /// pointer (`/data/private_key`). `None` when there was none.
+    /// The secret members, each as exact text: top-level ones under their name, nested ones under their JSON pointer
+    /// (`/data/private_key`). `None` if there are none.
     pub payload: Option<Payload>,
 }
 
@@ -32,14 +32,14 @@ pub struct Split {
 pub enum Which<'a> {
     /// The newest.
     Current,
-    /// The previous version, the only other that can have a payload.
+    /// The previous version, the only other version that can have a payload.
     Previous,
-    /// By its id.
+    /// The version with this id.
     Id(&'a str),
 }
 
 impl<'a> Which<'a> {
-    /// Its form in a path.
+    /// Returns its form in a path.
     #[must_use]
     pub fn as_str(self) -> &'a str {
         match self {

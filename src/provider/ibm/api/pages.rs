@@ -1,4 +1,4 @@
-//! Lists that come in pages, and what must be true of them.
+//! Paginated lists, with checks of their consistency.
 
 use serde_json::value::RawValue;
 
@@ -13,28 +13,28 @@ use crate::provider::ibm::wire::{Answer, Purpose, WireRequest};
 #[derive(Debug)]
 pub(in crate::provider::ibm) struct Pages<'a> {
     client: &'a Client,
-    /// Completes "cannot …".
+    /// The operation, for errors: completes "cannot …".
     what: &'a str,
     path: &'a [&'a str],
     /// The member that holds the rows.
     member: &'static str,
     limit: u64,
     sort: Option<&'static str>,
-    /// The member that identifies a row, when the list must rise by it.
+    /// The member that identifies a row, if the list must be sorted by it.
     rising_by: Option<&'static str>,
     query: Vec<(&'static str, String)>,
     purpose: Purpose,
     offset: u64,
     fetched: u64,
     total: Option<u64>,
-    /// Rows given, repeated ones not counted.
+    /// Number of rows returned, without repeated ones.
     taken: u64,
     last: Option<String>,
     steady: bool,
     done: bool,
 }
 
-/// One page: the answer and which of its rows are new.
+/// One page: the answer, and the number of its first rows to skip.
 #[derive(Debug)]
 pub(in crate::provider::ibm) struct RowPage {
     answer: Answer,
@@ -43,7 +43,7 @@ pub(in crate::provider::ibm) struct RowPage {
 }
 
 impl RowPage {
-    /// The answer that the rows stand in.
+    /// Returns the answer with the rows.
     pub(in crate::provider::ibm) fn answer(&self) -> &Answer {
         &self.answer
     }
@@ -94,12 +94,12 @@ impl<'a> Pages<'a> {
         self.sorted(by)
     }
 
-    /// Returns true if the total stayed the same and every row came exactly once.
+    /// Returns true if the total stayed the same and every row was received exactly once.
     pub(in crate::provider::ibm) fn steady(&self) -> bool {
         self.steady && self.total == Some(self.taken)
     }
 
-    /// Returns true if the total stayed the same up to here.
+    /// Returns true if the total has stayed the same so far.
     pub(in crate::provider::ibm) fn steady_so_far(&self) -> bool {
         self.steady
     }
@@ -125,10 +125,10 @@ impl<'a> Pages<'a> {
         self
     }
 
-    /// The next page; `None` when the list is complete.
+    /// Fetches the next page; `None` if the list is complete.
     ///
-    /// Rows are asked for by offset, so a secret that is created or deleted meanwhile shifts those behind it. That
-    /// moves the total, which makes the list unsteady; whatever else does not add up is an error.
+    /// Pages are requested by offset, so a secret that is created or deleted meanwhile shifts the following rows. That
+    /// changes the total, which makes the list unsteady; any other inconsistency is an error.
     pub(in crate::provider::ibm) async fn next(&mut self) -> Result<Option<RowPage>, InstanceError> {
         if self.done {
             return Ok(None);
@@ -152,7 +152,7 @@ impl<'a> Pages<'a> {
         Ok(Some(RowPage { answer, member: self.member, skip }))
     }
 
-    /// Checks a page against those before it; gives back how many of its first rows were seen already.
+    /// Checks a page against the previous ones. Returns the number of its first rows that were seen already.
     fn check(&mut self, answer: &Answer) -> Result<usize, InstanceError> {
         let total = answer.count("total_count")?;
         let rows = answer.rows(self.member)?;
@@ -164,7 +164,7 @@ impl<'a> Pages<'a> {
             self.steady = false;
         }
         self.total = Some(total);
-        // The instance may give shorter pages than asked for, and then says so.
+        // The instance may return shorter pages than requested, and then reports that limit.
         let limit = answer.count("limit").map_or(self.limit, |limit| limit.clamp(1, self.limit));
         let (count, wanted) = (rows.len() as u64, limit.min(total.saturating_sub(self.offset)));
         if count != wanted {
@@ -174,7 +174,7 @@ impl<'a> Pages<'a> {
         self.taken += count - skip as u64;
         self.offset += count;
         self.done = self.offset >= total;
-        // A row that was created in front of us pushes the last ones of the page before into this one.
+        // A row created before the offset pushes the last rows of the previous page into this one.
         if skip > 0 && self.steady {
             return Err(self.incomplete("a page repeats rows, although the total did not move".to_owned()));
         }
@@ -208,7 +208,7 @@ impl<'a> Pages<'a> {
     }
 }
 
-/// A member of a row as a string, if it is one and not empty.
+/// Returns a member of a row if it is a non-empty string.
 pub(in crate::provider::ibm) fn member(row: &RawValue, name: &str) -> Option<String> {
     let members = Members::parse(row.get()).ok()?;
     let value = members.0.iter().rev().find(|(member, _)| member == name)?.1;

@@ -8,7 +8,7 @@ use crate::provider::{InstanceError, RequestBody};
 const PATH: [&str; 2] = ["notifications", "registration"];
 
 impl Client {
-    /// `GET /notifications/registration`; `None` when there is none (404).
+    /// `GET /notifications/registration`; `None` if there is none (404).
     ///
     /// # Errors
     /// As every call.
@@ -30,7 +30,7 @@ impl Client {
     /// `event_notifications_source_name`, and may have `event_notifications_source_description`.
     ///
     /// # Errors
-    /// As every call; [`InstanceError::Unanswered`] when it may have been done.
+    /// As every call; [`InstanceError::Unanswered`] if it may have been done.
     pub async fn create_registration(&self, body: &RequestBody) -> Result<JsonObject, InstanceError> {
         let request = WireRequest::post("create the notification registration".to_owned(), &PATH, body);
         Ok(self.wire().json(request).await?.split(Family::Other)?.metadata)
@@ -39,7 +39,7 @@ impl Client {
     /// `DELETE /notifications/registration`.
     ///
     /// # Errors
-    /// As every call; [`InstanceError::Gone`] when there is none (any more).
+    /// As every call; [`InstanceError::Gone`] if there is none.
     pub async fn delete_registration(&self) -> Result<(), InstanceError> {
         self.wire().done(WireRequest::delete("delete the notification registration".to_owned(), &PATH)).await
     }

@@ -1,4 +1,4 @@
-//! Secrets: their rows, their metadata, creating and deleting. Payloads of versions are in `versions`.
+//! Secrets: list rows, metadata, creation and deletion. Payloads of versions are in `versions`.
 
 use super::{Pages, Split};
 use crate::model::json::JsonObject;
@@ -9,24 +9,24 @@ use crate::provider::{InstanceError, RequestBody};
 
 pub(super) const SECRETS: &str = "secrets";
 
-/// Which secrets to list; everything by default.
+/// Filter for the list of secrets; matches all by default.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    /// Only those of these groups, by id.
+    /// Only secrets of these groups, by id.
     pub groups: Vec<String>,
-    /// Only those of these types.
+    /// Only secrets of these types.
     pub secret_types: Vec<String>,
-    /// Only those that have all these labels.
+    /// Only secrets that have all these labels.
     pub labels: Vec<String>,
-    /// Only those whose id, name, description, labels or type hold this text (2 to 128 characters).
+    /// Only secrets whose id, name, description, labels or type contain this text (2 to 128 characters).
     pub search: Option<String>,
 }
 
 impl Client {
-    /// `GET /secrets`: the rows of all secrets that the filter lets pass, rising by id.
+    /// `GET /secrets`: the rows of all secrets that match the filter, sorted by id.
     ///
     /// # Errors
-    /// As every call; [`InstanceError::Incomplete`] when the pages do not add up.
+    /// As every call; [`InstanceError::Incomplete`] if the pages are inconsistent.
     pub async fn secrets(&self, filter: &Filter) -> Result<Vec<JsonObject>, InstanceError> {
         let mut pages = self.secret_pages().filtered(filter);
         let mut all = Vec::new();
@@ -42,10 +42,10 @@ impl Client {
         Pages::new(self, "list the secrets", &[SECRETS], SECRETS, 1_000).rising("id")
     }
 
-    /// Checks that the payload of a secret may be read, from its row.
+    /// Checks by the row of a secret that its payload may be read.
     ///
     /// # Errors
-    /// As [`SafeToRead::new`], with the types that the settings vouch for.
+    /// As [`SafeToRead::new`], with the additional types of the settings.
     pub fn safe_to_read(&self, row: &JsonObject) -> Result<SafeToRead, InstanceError> {
         SafeToRead::new(row, self.vouched_types())
     }
@@ -53,17 +53,17 @@ impl Client {
     /// `GET /secrets/{id}/metadata`. Never reads the payload.
     ///
     /// # Errors
-    /// As every call; [`InstanceError::Gone`] when there is no such secret.
+    /// As every call; [`InstanceError::Gone`] if there is no such secret.
     pub async fn secret_metadata(&self, id: &str) -> Result<Split, InstanceError> {
         let request =
             WireRequest::get(Purpose::Reading, format!("read the metadata of secret {id}"), &[SECRETS, id, "metadata"]);
         self.wire().json(request).await?.split(Family::Secret)
     }
 
-    /// `POST /secrets`; `body` has `name`, `secret_type` and what the type wants. The answer has the payload.
+    /// `POST /secrets`; `body` has `name`, `secret_type` and the members of the type. The answer has the payload.
     ///
     /// # Errors
-    /// As every call; [`InstanceError::Unanswered`] when it may have been done.
+    /// As every call; [`InstanceError::Unanswered`] if it may have been done.
     pub async fn create_secret(&self, body: &RequestBody) -> Result<Split, InstanceError> {
         let request = WireRequest::post("create a secret".to_owned(), &[SECRETS], body);
         self.wire().json(request).await?.split(Family::Secret)
@@ -82,7 +82,7 @@ impl Client {
     /// `DELETE /secrets/{id}`.
     ///
     /// # Errors
-    /// As every call; [`InstanceError::Gone`] when there is no such secret (any more).
+    /// As every call; [`InstanceError::Gone`] if the secret does not exist.
     pub async fn delete_secret(&self, id: &str) -> Result<(), InstanceError> {
         self.wire().done(WireRequest::delete(format!("delete secret {id}"), &[SECRETS, id])).await
     }

@@ -14,8 +14,8 @@ impl Client {
     /// `GET /secrets/{id}/versions`: the metadata of all versions (at most 50); the list has no pages.
     ///
     /// # Errors
-    /// As every call; [`InstanceError::Gone`] when there is no such secret, [`InstanceError::Incomplete`] when the
-    /// total is not the number of rows.
+    /// As every call; [`InstanceError::Gone`] if there is no such secret, [`InstanceError::Incomplete`] if the total
+    /// differs from the number of rows.
     pub async fn versions(&self, secret: &str) -> Result<Vec<Split>, InstanceError> {
         let (answer, rows) = self.version_rows(secret).await?;
         rows.iter().map(|row| answer.split_text(row, Family::Secret)).collect()
@@ -31,11 +31,11 @@ impl Client {
         Ok((answer, rows))
     }
 
-    /// `GET /secrets/{id}/versions/{version}`: a version with its payload, if it still has one. The source notes that
-    /// it was read (`downloaded`, `retrieved_at`) and emits an audit event.
+    /// `GET /secrets/{id}/versions/{version}`: a version with its payload, if it still has one. The source records the
+    /// read (`downloaded`, `retrieved_at`) and emits an audit event.
     ///
     /// # Errors
-    /// As every call; [`InstanceError::Gone`] when there is no such secret or version.
+    /// As every call; [`InstanceError::Gone`] if there is no such secret or version.
     pub async fn version(&self, secret: &SafeToRead, version: Which<'_>) -> Result<Split, InstanceError> {
         self.version_answer(secret, version).await?.split(Family::Version)
     }
@@ -53,7 +53,7 @@ impl Client {
     /// `GET /secrets/{id}/versions/{version}/metadata`. Never reads the payload.
     ///
     /// # Errors
-    /// As every call; [`InstanceError::Gone`] when there is no such secret or version.
+    /// As every call; [`InstanceError::Gone`] if there is no such secret or version.
     pub async fn version_metadata(&self, secret: &str, version: Which<'_>) -> Result<Split, InstanceError> {
         let what = format!("read the metadata of version {} of secret {secret}", version.as_str());
         let path = [SECRETS, secret, VERSIONS, version.as_str(), "metadata"];
@@ -75,11 +75,11 @@ impl Client {
         self.wire().json(WireRequest::patch(what, &path, patch)).await?.split(Family::Secret)
     }
 
-    /// `POST /secrets/{id}/versions`: a new version; the payload of the one before the last is lost. The answer has the
-    /// payload.
+    /// `POST /secrets/{id}/versions`: a new version. The version that was previous until then loses its payload. The
+    /// answer has the payload.
     ///
     /// # Errors
-    /// As every call; [`InstanceError::Unanswered`] when it may have been done.
+    /// As every call; [`InstanceError::Unanswered`] if it may have been done.
     pub async fn create_version(&self, secret: &str, body: &RequestBody) -> Result<Split, InstanceError> {
         let what = format!("create a version of secret {secret}");
         self.wire().json(WireRequest::post(what, &[SECRETS, secret, VERSIONS], body)).await?.split(Family::Version)

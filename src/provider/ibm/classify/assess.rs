@@ -1,4 +1,4 @@
-//! The provider's rules as the jobs use them.
+//! The provider's assessment of items, for the jobs.
 
 use super::needs::{fulfils, needs};
 use super::restorability::{DESTROYED, PRE_ACTIVATION, judge};
@@ -8,13 +8,13 @@ use crate::provider::REFUSED;
 use crate::provider::assess::Assessment;
 use crate::provider::ibm::docs::ROW;
 
-/// Judges an item of a snapshot. With a moment `now`, what has expired by then counts as lost.
+/// Assesses an item of a snapshot. With a time `now`, what has expired by then counts as lost.
 pub(in crate::provider::ibm) fn assess(item: &Item, now: Option<Timestamp>) -> Assessment {
     let payloads: Vec<Slot> = item.payloads.iter().map(|pointer| pointer.version.clone()).collect();
     let judgement = judge(item, &payloads, now);
     let not_read = match judgement.code {
         "payload_not_read" | "certificate_not_read" | "value_not_read" => true,
-        // The standby makes new ones either way, but nobody can keep the old value (`as_arbitrary`) without it.
+        // The standby issues new ones either way, but without the old value `as_arbitrary` is impossible.
         "minted" => has_value(item) && payloads.iter().all(|slot| slot.as_str() == Slot::WITHHELD),
         _ => false,
     };
@@ -27,7 +27,7 @@ pub(in crate::provider::ibm) fn assess(item: &Item, now: Option<Timestamp>) -> A
     }
 }
 
-/// Returns true if the source holds a value of a secret: not before it has one, nor after the service has destroyed it.
+/// Returns true if the source holds a value of a secret: it has received one, and the service has not destroyed it.
 fn has_value(item: &Item) -> bool {
     let row = item.doc(ROW).unwrap_or_default();
     !matches!(row.u64("state"), Some(PRE_ACTIVATION | DESTROYED)) && row.u64("versions_total") != Some(0)

@@ -12,25 +12,25 @@ use crate::model::json::{MAX_DEPTH, Members};
 /// An answer in two parts.
 #[derive(Debug)]
 pub struct Cut {
-    /// The answer without its secret members; untouched, byte for byte, when it had none.
+    /// The answer without its secret members; unchanged byte for byte if it had none.
     pub rest: String,
     /// The removed members, each value as its exact text.
     pub payload: Option<Payload>,
 }
 
-/// The text is no JSON, or nests deeper than [`MAX_DEPTH`].
+/// The text is not JSON, or nests deeper than [`MAX_DEPTH`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it is no JSON value that nests at most {MAX_DEPTH} deep")]
 pub struct CutError;
 
-/// Cuts every member that is secret by `shape` out of a JSON value.
+/// Cuts every member that `shape` defines as secret out of a JSON value.
 ///
-/// A member of the top object keeps its name in the payload (`payload`, `data`); one that stands deeper gets its JSON
-/// pointer (`/managed_csr/private_key`). With a `prefix`, every name is the prefix and the pointer
+/// A top-level member keeps its name in the payload (`payload`, `data`); a nested one gets its JSON pointer
+/// (`/managed_csr/private_key`). With a `prefix`, every name is the prefix and the pointer
 /// (`row/managed_csr/private_key`), so that the cuts of several documents fit into one payload.
 ///
 /// # Errors
-/// [`CutError`] when the text cannot be looked through.
+/// [`CutError`] if the text cannot be parsed.
 pub fn cut(text: &str, shape: AnswerShape<'_>, prefix: Option<&str>) -> Result<Cut, CutError> {
     let mut knife = Knife { shape, prefix, taken: Vec::new() };
     let rest = knife.value(text.trim(), &mut Vec::new())?;
@@ -38,7 +38,7 @@ pub fn cut(text: &str, shape: AnswerShape<'_>, prefix: Option<&str>) -> Result<C
     Ok(Cut { rest: rest.into_owned(), payload })
 }
 
-/// Puts several cuts together into one payload, in their order; `None` when all are nothing.
+/// Merges several cuts into one payload, in order; `None` if all are empty.
 #[must_use]
 pub fn merge<'a>(parts: impl IntoIterator<Item = &'a Payload>) -> Option<Payload> {
     let parts: Vec<Members<'a>> =
@@ -46,11 +46,11 @@ pub fn merge<'a>(parts: impl IntoIterator<Item = &'a Payload>) -> Option<Payload
     join(parts.iter().flat_map(|members| members.0.iter().map(|(name, value)| (name.as_str(), value.get()))))
 }
 
-/// Puts cut members back into the document that they came from: those of `payload` whose name is `prefix` and a pointer
-/// (with no prefix: all). A pointer whose object is no longer there is left out.
+/// Puts cut members back into their document: those of `payload` whose name is `prefix` and a pointer (without a
+/// prefix: all). Ignores a pointer whose object no longer exists.
 ///
 /// # Errors
-/// [`CutError`] when one of the two texts cannot be looked through.
+/// [`CutError`] if one of the texts cannot be parsed.
 pub fn rejoin(rest: &str, payload: &Payload, prefix: Option<&str>) -> Result<Zeroizing<String>, CutError> {
     let members = Members::parse(payload.expose()).map_err(|_| CutError)?;
     let mut back: Vec<(Vec<String>, &str)> = Vec::new();
@@ -78,7 +78,7 @@ struct Knife<'a> {
 }
 
 impl<'a> Knife<'a> {
-    /// Walks one value; gives it back untouched when nothing below it was cut.
+    /// Processes one value; returns it unchanged if nothing below it was cut.
     fn value(&mut self, text: &'a str, path: &mut Vec<String>) -> Result<Cow<'a, str>, CutError> {
         if path.len() > MAX_DEPTH {
             return Err(CutError);
@@ -147,12 +147,12 @@ impl<'a> Knife<'a> {
     }
 }
 
-/// The steps of a JSON pointer.
+/// Returns the steps of a JSON pointer.
 fn steps(pointer: &str) -> Vec<String> {
     pointer.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")).collect()
 }
 
-/// Writes a value with the members of `back` that belong below it.
+/// Writes a value together with the members of `back` that belong below it.
 fn graft(
     text: &str,
     path: &mut Vec<String>,
@@ -214,7 +214,7 @@ fn push_name(out: &mut String, name: &str) -> Result<(), CutError> {
     Ok(())
 }
 
-/// One object of all members. Its buffer never grows, so no unwiped copy stays behind.
+/// Joins members into one object. Its buffer never grows, so no unwiped copy remains in memory.
 fn join<'a>(members: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Option<Payload> {
     let names: Vec<String> = members.clone().filter_map(|(name, _)| serde_json::to_string(name).ok()).collect();
     if names.is_empty() {

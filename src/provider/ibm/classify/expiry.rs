@@ -1,4 +1,4 @@
-//! When an item ends.
+//! Expiry of an item.
 
 use super::restorability::DESTROYED;
 use crate::model::json::JsonObject;
@@ -7,17 +7,16 @@ use crate::provider::assess::Expiry;
 use crate::provider::ibm::docs::ROW;
 use crate::provider::ibm::docs::VALUE;
 
-/// The end of an item: `expiration_date` of a secret's row, and of an authority's row or value.
+/// Returns the end of an item: `expiration_date` of a secret's row, or of a certificate authority's row or value.
 ///
-/// A destroyed secret has none any more, and an IAM credential whose API key is minted with each read has none of its
-/// own.
+/// `None` for a destroyed secret, and for IAM credentials whose API key is created with each read.
 pub(in crate::provider::ibm) fn expiry(item: &Item) -> Option<Expiry> {
     let row = item.doc(ROW).unwrap_or_default();
     match item.key.kind() {
         ItemKind::Secret if row.u64("state") == Some(DESTROYED) => None,
         ItemKind::Secret if item.item_type == "iam_credentials" && row.bool("reuse_api_key") != Some(true) => None,
         ItemKind::Secret => Some(Expiry { at: end(&row)?, renews: renews(&row) }),
-        // A certificate of an authority: nobody but its owner renews it.
+        // A certificate of a certificate authority: only its owner renews it.
         ItemKind::Configuration => {
             let at = end(&row).or_else(|| end(&item.doc(VALUE)?))?;
             Some(Expiry { at, renews: false })

@@ -1,6 +1,6 @@
-//! The fields that carry a secret, by type.
+//! Secret fields, by type.
 
-/// The secret types of the provider's published list, with the members of an answer that are their payload.
+/// The secret types of the provider's published list, with the answer members that are their payload.
 pub const SECRET_TYPES: [(&str, &[&str]); 9] = [
     ("arbitrary", &["payload"]),
     ("custom_credentials", &["credentials_content"]),
@@ -13,7 +13,7 @@ pub const SECRET_TYPES: [(&str, &[&str]); 9] = [
     ("username_password", &["username", "password"]),
 ];
 
-/// The configuration types of the provider's published list, with the members of an answer that are secret.
+/// The configuration types of the provider's published list, with the answer members that are secret.
 ///
 /// The keys of certificate authorities are `data.private_key`, which is cut at any depth of any answer.
 pub const CONFIGURATION_TYPES: [(&str, &[&str]); 8] = [
@@ -30,12 +30,12 @@ pub const CONFIGURATION_TYPES: [(&str, &[&str]); 8] = [
     ("public_cert_configuration_dns_cloud_internet_services", &["cloud_internet_services_apikey"]),
 ];
 
-/// Secret wherever it stands: a key that the provider shows in metadata (`managed_csr`) or keeps to itself (`data` of a
+/// Secret at any place: a key that the provider shows in metadata (`managed_csr`) or stores for itself (`data` of a
 /// certificate authority).
 const EVERYWHERE: &str = "private_key";
 
-/// What the metadata of a version may hold, whatever its type. Of an unknown type, everything else in a version
-/// is taken for its payload.
+/// Members that the metadata of a version may have, whatever its type. For an unknown type, all other members of a
+/// version are treated as payload.
 const VERSION_METADATA: [&str; 16] = [
     "alias",
     "auto_rotated",
@@ -55,10 +55,10 @@ const VERSION_METADATA: [&str; 16] = [
     "version_custom_metadata",
 ];
 
-/// Subject of an answer, which decides which of its members are secret.
+/// Kind of an answer, which determines its secret members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnswerShape<'a> {
-    /// A secret of the named type, or the metadata of a version of it.
+    /// A secret of the named type, or the metadata of one of its versions.
     Secret(&'a str),
     /// A version of the named type with its payload.
     Version(&'a str),
@@ -81,8 +81,8 @@ impl AnswerShape<'_> {
 
     /// Returns true if the member `name`, `depth` objects below the top, is secret.
     ///
-    /// Of a type that is not known, every member that is a payload of any known type is, at any depth, and every one
-    /// whose name ends like that of a secret: better a field too many in the pack than a secret in a catalogue.
+    /// For an unknown type, a member is secret at any depth if its name is that of a payload of any known type, or has
+    /// a suffix typical for secrets: a field too many in the pack is better than a secret in a catalogue.
     #[must_use]
     pub(super) fn is_secret(&self, name: &str, depth: usize) -> bool {
         if name == EVERYWHERE {
@@ -101,11 +101,11 @@ impl AnswerShape<'_> {
     }
 }
 
-/// Suffixes of secret members that the model does not mark.
+/// Suffixes of secret members that the data model does not mark.
 const SECRET_ENDINGS: [&str; 8] =
     ["password", "passphrase", "token", "secret", "api_key", "apikey", "private_key", "secret_key"];
 
-/// Whether `name` is a payload of any known type, or ends like the name of a secret.
+/// Returns true if `name` is a payload of any known type, or has a suffix typical for secrets.
 fn anywhere(name: &str) -> bool {
     SECRET_TYPES.iter().chain(&CONFIGURATION_TYPES).any(|(_, fields)| fields.contains(&name))
         || SECRET_ENDINGS.iter().any(|end| name.ends_with(end))

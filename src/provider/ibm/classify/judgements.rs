@@ -1,7 +1,7 @@
-//! The reasons of every class, as texts for people.
+//! The reasons for every class, as texts for people.
 //!
-//! They follow the provider's documentation (which types can be imported, what leaves the service, what a create takes)
-//! and its announcements (the end of Hyper Protect Crypto Services).
+//! They follow the provider's documentation (types that can be imported, data that leaves the service, members of a
+//! create request) and its announcements (the end of Hyper Protect Crypto Services).
 
 use crate::model::Restorability::{Converted, DefinitionOnly, Exact, Reissued};
 use crate::provider::assess::Judgement;

@@ -1,4 +1,4 @@
-//! Properties of the provider's types: which fields are secret, which payloads may be read, what can be restored.
+//! Properties of the provider's types: secret fields, readable payloads, restorability.
 //!
 //! The tables follow the provider's published data model (types and fields) and documentation (side effects of reads,
 //! what a client can set).

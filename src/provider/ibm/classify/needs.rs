@@ -1,4 +1,4 @@
-//! Needs of an item outside the API: authorizations, other services, policies.
+//! External needs of an item: authorizations, other services, policies.
 
 use crate::model::json::JsonObject;
 use crate::model::{Item, ItemKind, Slot};
@@ -6,10 +6,10 @@ use crate::provider::assess::Prerequisite;
 use crate::provider::ibm::docs::ROW;
 use crate::provider::ibm::docs::VALUE;
 
-/// Needs of IAM credentials on the engine; a configuration with its own API key fulfils them.
+/// Need of IAM credentials for the engine; a configuration with its own API key fulfils it.
 const IAM_ENGINE: &str = "iam_engine";
 
-/// The needs of an item with these payloads.
+/// Returns the needs of an item with these payloads.
 pub(super) fn needs(item: &Item, payloads: &[Slot]) -> Vec<Prerequisite> {
     let row = item.doc(ROW).unwrap_or_default();
     let value = item.doc(VALUE).unwrap_or_default();
@@ -74,7 +74,7 @@ pub(super) fn needs(item: &Item, payloads: &[Slot]) -> Vec<Prerequisite> {
     }
 }
 
-/// The need of others that this item fulfils.
+/// Returns the need of other items that this item fulfils.
 pub(super) fn fulfils(item: &Item) -> Option<&'static str> {
     (item.item_type == "iam_credentials_configuration").then_some(IAM_ENGINE)
 }

@@ -1,4 +1,4 @@
-//! Restorability of each item in another instance, by its type, its state and what was read of it.
+//! Restorability of each item in another instance, by its type, its state and what was read.
 
 use super::judgements as is;
 use crate::model::json::{JsonObject, as_array, as_str};
@@ -7,18 +7,18 @@ use crate::provider::assess::Judgement;
 use crate::provider::ibm::docs::ROW;
 use crate::provider::ibm::docs::{DERIVED, PAYLOAD_MEMBERS, SUPPLIED, VALUE};
 
-/// NIST SP 800-57 states that a secret's row shows.
+/// NIST SP 800-57 states shown in the row of a secret.
 pub(super) const PRE_ACTIVATION: u64 = 0;
 const ACTIVE: u64 = 1;
 pub(super) const DESTROYED: u64 = 5;
 
-/// The class of an item with these payloads.
+/// Returns the class of an item with these payloads.
 pub(in crate::provider::ibm) fn class(item: &Item, payloads: &[Slot]) -> Restorability {
     judge(item, payloads, None).class
 }
 
-/// The class of an item, and why. `payloads` are those that are kept of it; with a moment `now`, what has expired by
-/// then is lost.
+/// Returns the class of an item and the reason. `payloads` are those in the snapshot. With a time `now`, what has
+/// expired by then counts as lost.
 pub(in crate::provider::ibm) fn judge(item: &Item, payloads: &[Slot], now: Option<Timestamp>) -> Judgement {
     match item.key.kind() {
         ItemKind::Group => is::GROUP,
@@ -61,9 +61,9 @@ fn secret(item: &Item, payloads: &[Slot], now: Option<Timestamp>) -> Judgement {
     }
 }
 
-/// Revoked, or in a state in which the certificate may be of no use.
+/// Returns true if the secret is revoked, or in a state in which its certificate may be useless.
 ///
-/// One that waits for its certificate, or that the service destroyed, is neither.
+/// A secret that waits for its certificate, or that the service destroyed, is neither.
 pub(in crate::provider::ibm) fn is_revoked(row: &JsonObject) -> bool {
     let unsure = |state: u64| !matches!(state, PRE_ACTIVATION | ACTIVE | DESTROYED);
     row.u64("revocation_time_seconds").is_some_and(|at| at > 0) || row.u64("state").is_some_and(unsure)
@@ -74,7 +74,7 @@ fn configuration(item: &Item, payloads: &[Slot]) -> Judgement {
     let read = value.is_some();
     let key = payloads.iter().any(|slot| slot.as_str() == Slot::VALUE);
     match item.item_type.as_str() {
-        // Its list row shows all of it.
+        // Its list row shows everything.
         "custom_credentials_configuration" => is::ENGINE_WITH_JOB,
         "iam_credentials_configuration"
         | "public_cert_configuration_ca_lets_encrypt"
@@ -87,7 +87,7 @@ fn configuration(item: &Item, payloads: &[Slot]) -> Judgement {
         {
             is::VALUE_NOT_READ
         }
-        // Without a key of its own it uses a service authorization.
+        // Without its own key it uses a service authorization.
         "public_cert_configuration_dns_cloud_internet_services" => is::SETTABLE,
         "iam_credentials_configuration"
         | "public_cert_configuration_ca_lets_encrypt"
@@ -108,19 +108,19 @@ fn configuration(item: &Item, payloads: &[Slot]) -> Judgement {
     }
 }
 
-/// Returns true if the key lies in an HSM of the customer's.
+/// Returns true if the key is in an HSM of the customer.
 pub(super) fn in_hsm(value: Option<&JsonObject>) -> bool {
     value.is_some_and(|value| value.object("crypto_key").is_some_and(|key| !key.is_empty()))
 }
 
-/// Returns true if the newest payload that was read has a private key; `None` when its members are not known.
+/// Returns true if the newest payload read has a private key; `None` if its members are unknown.
 pub(in crate::provider::ibm) fn has_key(item: &Item) -> Option<bool> {
     let members = item.doc(PAYLOAD_MEMBERS)?;
     let (_, newest) = members.iter().next()?;
     Some(as_array(newest)?.iter().any(|name| as_str(name).is_some_and(|name| name == "private_key")))
 }
 
-/// Whether a member that no answer shows was supplied or derived.
+/// Returns true if a member that no answer shows was supplied or derived.
 pub(in crate::provider::ibm) fn supplied(item: &Item, member: &str) -> bool {
     [SUPPLIED, DERIVED].iter().any(|name| item.doc(name).is_some_and(|doc| doc.get(member).is_some()))
 }
@@ -132,7 +132,7 @@ pub(super) mod tests {
     use super::*;
     use crate::model::Docs;
 
-    /// An item of the snapshot with these documents and no payload.
+    /// Returns an item of a snapshot with these documents and no payload.
     pub(in crate::provider::ibm::classify) fn item(key: &str, item_type: &str, docs: &[(&str, &str)]) -> Item {
         let docs: Docs = docs
             .iter()

@@ -1,13 +1,13 @@
-//! Which payloads may be read.
+//! Decides which payloads may be read.
 
 use crate::model::json::JsonObject;
 use crate::provider::InstanceError;
 use crate::provider::ibm::classify::AnswerShape;
 
-/// A secret whose payload may be read: the proof that its row was looked at.
+/// A secret whose payload may be read: proof that its row was checked.
 ///
-/// Every call that gives a payload takes one. It is only made from a row, because only the row shows whether the read
-/// itself would destroy what it reads: reading an `iam_credentials` secret that does not reuse its API key deletes the
+/// Every call that returns a payload takes one. It is created only from a row, because only the row shows whether the
+/// read itself would destroy the value: reading an `iam_credentials` secret that does not reuse its API key deletes the
 /// live key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SafeToRead {
@@ -16,12 +16,12 @@ pub struct SafeToRead {
 }
 
 impl SafeToRead {
-    /// Takes a secret's list row or metadata. `allowed` names types outside the provider's published list that the
-    /// operator has vouched for.
+    /// Checks a secret's list row or metadata. `allowed` has types outside the provider's published list that the
+    /// operator permits.
     ///
     /// # Errors
-    /// [`InstanceError::Unsafe`] when the row does not show that the read is harmless; [`InstanceError::Malformed`]
-    /// when it lacks its id or type.
+    /// [`InstanceError::Unsafe`] if the row does not prove that the read is harmless; [`InstanceError::Malformed`] if
+    /// it lacks its id or type.
     pub fn new(row: &JsonObject, allowed: &[String]) -> Result<Self, InstanceError> {
         let member = |name: &str| {
             row.str(name).filter(|text| !text.is_empty()).ok_or_else(|| InstanceError::Malformed {
@@ -34,7 +34,7 @@ impl SafeToRead {
             Err(InstanceError::Unsafe { what: format!("read the payload of secret {id}"), why: why.to_owned() })
         };
         if secret_type == "iam_credentials" {
-            // Exactly `true`, once: a row that says both is no proof.
+            // Exactly one `true`: a row with both values proves nothing.
             let said: Vec<_> = row.iter().filter(|(name, _)| *name == "reuse_api_key").map(|(_, v)| v.get()).collect();
             if said != ["true"] {
                 return refuse("its row does not say reuse_api_key=true, and the read would delete its live API key");
@@ -48,13 +48,13 @@ impl SafeToRead {
         Ok(Self { id, secret_type })
     }
 
-    /// The secret's id.
+    /// Returns the secret's id.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// The secret's type.
+    /// Returns the secret's type.
     #[must_use]
     pub fn secret_type(&self) -> &str {
         &self.secret_type

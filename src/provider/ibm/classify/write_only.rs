@@ -1,4 +1,4 @@
-//! Members that the API takes and never returns, by type, and what of them is known all the same.
+//! Members that the API takes and never returns, by type, and the sources of their values.
 
 use super::restorability::{has_key, in_hsm};
 use crate::model::{Item, ItemKind};
@@ -6,7 +6,7 @@ use crate::provider::assess::{Recovered, WriteOnly};
 use crate::provider::ibm::docs::ROW;
 use crate::provider::ibm::docs::{DERIVED, SUPPLIED, VALUE};
 
-/// Members that a create takes and no answer returns, each with the member that says the same, if there is one.
+/// Returns members that a create request takes and no answer returns, each with the member that shows the same, if any.
 fn members(item_type: &str) -> &'static [(&'static str, Option<&'static str>)] {
     match item_type {
         "private_cert" => &[
@@ -23,7 +23,7 @@ fn members(item_type: &str) -> &'static [(&'static str, Option<&'static str>)] {
             ("max_ttl", Some("max_ttl_seconds")),
             ("crl_expiry", Some("crl_expiry_seconds")),
             ("ttl", Some("ttl_seconds")),
-            // The read model has a member of this name for something else: the certificate's serial number.
+            // In answers, a member of this name is something else: the certificate's serial number.
             ("serial_number", None),
         ],
         "private_cert_configuration_intermediate_ca" => {
@@ -42,10 +42,10 @@ fn members(item_type: &str) -> &'static [(&'static str, Option<&'static str>)] {
     }
 }
 
-/// The write-only members of an item. Those that cannot have been set, or cannot matter, are left out.
+/// Returns the write-only members of an item. Omits those that cannot have been set, or do not matter.
 pub(super) fn write_only(item: &Item) -> Vec<WriteOnly> {
     let [row, value, derived, supplied] = [ROW, VALUE, DERIVED, SUPPLIED].map(|name| item.doc(name));
-    // A configuration that was not read lacks everything; that is said once, and not member by member.
+    // An unread configuration lacks everything; that is reported once, not for each member.
     if item.key.kind() == ItemKind::Configuration && value.is_none() {
         return Vec::new();
     }
@@ -65,9 +65,9 @@ pub(super) fn write_only(item: &Item) -> Vec<WriteOnly> {
         }
     };
     let matters = |member: &str, known: Recovered| match member {
-        // A certificate with a key in the service was made from no signing request.
+        // A certificate with a key in the service was not made from a signing request.
         "csr" => known != Recovered::Lost || has_key(item) == Some(false),
-        // What a certificate that was read does not have, it was not asked for.
+        // Members that are missing in a certificate were not requested.
         "ip_sans" | "uri_sans" | "other_sans" | "serial_number" => known != Recovered::Lost || !read_certificate,
         "ttl" if in_hsm(value.as_ref()) => known != Recovered::Lost,
         _ => true,

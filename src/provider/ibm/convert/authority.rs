@@ -1,8 +1,8 @@
-//! Certificate authorities: their parameters come back, their keys never do.
+//! Certificate authorities: their parameters can be restored, their keys cannot.
 //!
-//! The API takes durations as text and gives them back in seconds; it takes a `serial_number` for the subject and gives
-//! back that of the certificate under the same name. Who signed an intermediate is no part of what it is: one that was
-//! signed elsewhere before the disaster is as right as one that the standby signed itself.
+//! The API takes durations as text and returns them in seconds. It takes a `serial_number` for the subject, but returns
+//! that of the certificate under the same name. The signer of an intermediate is not compared: one signed elsewhere
+//! before the disaster is as good as one signed by the standby itself.
 
 use serde_json::value::RawValue;
 
@@ -17,11 +17,11 @@ pub(super) const ROOT: &str = "private_cert_configuration_root_ca";
 /// The configuration type of an intermediate.
 pub(super) const INTERMEDIATE: &str = "private_cert_configuration_intermediate_ca";
 
-/// Members that a patch can change, besides `max_ttl` and `crl_expiry`.
+/// Members that a patch can change, in addition to `max_ttl` and `crl_expiry`.
 const PATCHABLE: [&str; 3] = ["crl_disable", "crl_distribution_points_encoded", "issuing_certificates_urls_encoded"];
-/// Members about how an intermediate got its certificate: never compared.
+/// Members about the signing of an intermediate: never compared.
 const SIGNING: [&str; 2] = ["signing_method", "issuer"];
-/// Members that only the create of an authority sets; the last three are of roots.
+/// Members that only the create request sets; the last three are only for roots.
 pub(super) const UNPATCHABLE: [&str; 21] = [
     "crypto_key",
     "common_name",
@@ -46,17 +46,17 @@ pub(super) const UNPATCHABLE: [&str; 21] = [
     "ttl",
 ];
 
-/// Characters that a duration may have.
+/// Maximum number of characters of a duration.
 const LONGEST_DURATION: usize = 10;
 
-/// A number of seconds as the text of a duration. What is too long for the field in seconds is said in whole minutes,
-/// rounded down: that is past 31 years.
+/// Formats a number of seconds as a duration. If it is too long in seconds (more than 31 years), it is given in whole
+/// minutes, rounded down.
 pub(super) fn duration(seconds: u64) -> String {
     let text = format!("{seconds}s");
     if text.len() <= LONGEST_DURATION { text } else { format!("{}m", seconds / 60) }
 }
 
-/// Durations in the spelling in which they are read: texts are compared.
+/// Normalises durations, because they are compared as text.
 pub(super) fn one_spelling(settings: &mut JsonObject) {
     for name in ["max_ttl", "crl_expiry", "ttl", "not_before_duration"] {
         if let Some(seconds) = settings.str(name).and_then(|text| seconds(&text)) {
@@ -65,7 +65,7 @@ pub(super) fn one_spelling(settings: &mut JsonObject) {
     }
 }
 
-/// The seconds of a duration: a whole number with `s`, `m`, `h`, `d` or nothing behind it.
+/// Parses a duration to seconds: a whole number followed by `s`, `m`, `h`, `d` or nothing.
 fn seconds(text: &str) -> Option<u64> {
     let unit = match text.bytes().next_back()? {
         b'm' => 60,
@@ -76,7 +76,7 @@ fn seconds(text: &str) -> Option<u64> {
     text.trim_end_matches(['s', 'm', 'h', 'd']).parse::<u64>().ok()?.checked_mul(unit)
 }
 
-/// Copies a setting from an answer unchanged.
+/// Copies settings from an answer unchanged.
 pub(super) fn keep(settings: &mut JsonObject, from: &JsonObject, names: &[&str]) {
     for name in names {
         if let Some(value) = from.get(name) {
@@ -85,8 +85,7 @@ pub(super) fn keep(settings: &mut JsonObject, from: &JsonObject, names: &[&str])
     }
 }
 
-/// Takes durations over: `max_ttl` from `max_ttl_seconds`. None is set when the answer says 0, which is no duration
-/// that a request takes.
+/// Copies durations: `max_ttl` from `max_ttl_seconds`. Omits a 0, which is not a valid duration in a request.
 pub(super) fn durations(settings: &mut JsonObject, from: &JsonObject, names: &[&str]) {
     for name in names {
         if let Some(seconds) = from.u64(&format!("{name}_seconds")).filter(|seconds| *seconds > 0) {
@@ -95,7 +94,7 @@ pub(super) fn durations(settings: &mut JsonObject, from: &JsonObject, names: &[&
     }
 }
 
-/// Returns true if answers about an authority show that member in some way.
+/// Returns true if answers about a certificate authority show this member in some form.
 pub(super) fn is_setting(name: &str) -> bool {
     UNPATCHABLE.contains(&name)
         || PATCHABLE.contains(&name)
@@ -103,12 +102,12 @@ pub(super) fn is_setting(name: &str) -> bool {
         || ["max_ttl", "crl_expiry"].contains(&name)
 }
 
-/// Returns true if it is a certificate authority.
+/// Returns true if the type is a certificate authority.
 pub(super) fn is(item_type: &str) -> bool {
     item_type == ROOT || item_type == INTERMEDIATE
 }
 
-/// Reads an authority: settings, how far it has come, its signing request.
+/// Reads a certificate authority: settings, certification state, signing request.
 pub(super) fn view(item: &Item, view: &mut RestoreItem) {
     let row = item.doc(ROW).unwrap_or_default();
     let value = item.doc(VALUE);
@@ -136,7 +135,7 @@ pub(super) fn view(item: &Item, view: &mut RestoreItem) {
     }
 }
 
-/// Treatments of an authority, the usual one first.
+/// Returns the treatments of a certificate authority, the default first.
 pub(super) fn treatments(view: &RestoreItem) -> &'static [Treatment] {
     let external = view.settings.str("signing_method").as_deref() == Some("external");
     match view.item_type.as_str() {
@@ -146,7 +145,7 @@ pub(super) fn treatments(view: &RestoreItem) -> &'static [Treatment] {
     }
 }
 
-/// The authority as the treatment makes it.
+/// Changes the certificate authority according to the treatment.
 pub(super) fn recast(view: &mut RestoreItem, treatment: Treatment) {
     if treatment == Treatment::External && view.item_type == INTERMEDIATE {
         view.settings.set("signing_method", raw("external"));
@@ -154,7 +153,7 @@ pub(super) fn recast(view: &mut RestoreItem, treatment: Treatment) {
     }
 }
 
-/// In which class of steps it is made.
+/// Returns the phase in which it is created.
 pub(super) fn route(view: &RestoreItem) -> Route {
     match (view.certification, view.item_type.as_str()) {
         (Some(Certification::Ended), _) => {
@@ -165,7 +164,7 @@ pub(super) fn route(view: &RestoreItem) -> Route {
     }
 }
 
-/// The keys that a configuration of that name has if it is an authority.
+/// Returns the possible keys of a certificate authority with this name.
 pub(super) fn keys(name: &str) -> Vec<ItemKey> {
     let key = |item_type: &str| ItemKey::new(ItemKind::Configuration, &format!("{item_type}/{name}")).ok();
     [ROOT, INTERMEDIATE].into_iter().filter_map(key).collect()
@@ -178,17 +177,17 @@ fn action(name: &str, member: &str, value: &RawValue) -> RequestBody {
     RequestBody::new(body)
 }
 
-/// Lets the issuer sign an intermediate of its own instance.
+/// Builds the action with which the issuer signs an intermediate of its own instance.
 pub(super) fn sign_intermediate(view: &RestoreItem) -> RequestBody {
     action("sign_intermediate", "intermediate_certificate_authority", &raw(view.name.as_str()))
 }
 
-/// Installs the certificate of an intermediate.
+/// Builds the action that installs the certificate of an intermediate.
 pub(super) fn set_signed(certificate: &str) -> RequestBody {
     action("set_signed", "certificate", &raw(certificate))
 }
 
-/// Lets an authority sign the request of another instance, with the names that the request asks for.
+/// Builds the action that signs the request of another instance, with the names in the request.
 pub(in crate::provider::ibm) fn sign_csr(request: &str) -> RequestBody {
     let mut body = action("sign_csr", "csr", &raw(request));
     body.metadata.set("use_csr_values", raw(&true));
@@ -202,7 +201,7 @@ pub(super) mod tests {
     use crate::provider::ibm::convert::{IbmConverter, request};
     use crate::provider::{Action, Change, ConvertError, ItemConverter};
 
-    /// A configuration of the snapshot, with the answer that shows its value.
+    /// Returns a configuration of a snapshot, with the answer that shows its value.
     pub(in crate::provider::ibm::convert) fn configuration(item_type: &str, value: &str) -> Item {
         let value = RawValue::from_string(value.to_owned()).unwrap();
         Item {
@@ -223,7 +222,7 @@ pub(super) mod tests {
         sent(&Action::CreateConfiguration, &view).unwrap().to_raw().get().to_owned()
     }
 
-    /// Body of a configuration without a payload.
+    /// Returns the body of a configuration without a payload.
     pub(in crate::provider::ibm::convert) fn sent(
         action: &Action,
         view: &RestoreItem,

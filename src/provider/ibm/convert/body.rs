@@ -1,4 +1,4 @@
-//! Choosing the payload fields that a request takes, without a stray copy of a secret; comparing payloads.
+//! Selects the payload fields of a request without leaving copies of a secret in memory, and compares payloads.
 
 use std::hint::black_box;
 
@@ -9,7 +9,7 @@ use crate::model::json::{MAX_DEPTH, Members, raw};
 use crate::model::{ItemKey, Payload};
 use crate::provider::ConvertError;
 
-/// The named fields of a payload, each with its exact text.
+/// Returns the named fields of a payload, each as exact text.
 pub(super) fn pick(
     key: &ItemKey,
     payload: &Payload,
@@ -18,7 +18,7 @@ pub(super) fn pick(
 ) -> Result<Payload, ConvertError> {
     let missing = |why: String| ConvertError { what: key.to_string(), why };
     let members = Members::parse(payload.expose()).map_err(|_| missing("its payload is no JSON object".to_owned()))?;
-    // Large enough for all of it, so that it never grows and leaves a copy behind.
+    // Allocate for the whole text, so that it never grows and leaves a copy in memory.
     let mut text = Zeroizing::new(String::with_capacity(payload.expose().len() + 64 * (names.len() + 1)));
     text.push('{');
     for name in names {
@@ -39,19 +39,19 @@ pub(super) fn pick(
     Ok(Payload::new(text))
 }
 
-/// The last member of that name, unless it is `null`.
+/// Returns the last member of that name, unless it is `null`.
 pub(super) fn member<'m>(members: &Members<'m>, name: &str) -> Option<&'m RawValue> {
     let (_, value) = members.0.iter().rev().find(|(n, _)| n == name)?;
     (value.get() != "null").then_some(*value)
 }
 
-/// Whether two payloads hold the same in these fields: the same texts, or texts that mean the same JSON with the digits
-/// of every number alike.
+/// Returns true if two payloads are equal in these fields: the same text, or equivalent JSON with the same digits in
+/// every number.
 pub(super) fn same_fields(one: &Payload, other: &Payload, names: &[&str]) -> bool {
     let (Ok(one), Ok(other)) = (Members::parse(one.expose()), Members::parse(other.expose())) else {
         return false;
     };
-    // No short cut: every field is compared, whatever the earlier ones gave.
+    // No early exit: every field is compared, so that the time does not reveal where they differ.
     names.iter().fold(true, |same, name| {
         let equal = match (member(&one, name), member(&other, name)) {
             (Some(one), Some(other)) => same_value(one.get(), other.get(), 0),
@@ -62,7 +62,7 @@ pub(super) fn same_fields(one: &Payload, other: &Payload, names: &[&str]) -> boo
     })
 }
 
-/// Compares bytes in a time that depends on their number only.
+/// Compares bytes in a time that depends only on their number.
 fn same_bytes(one: &[u8], other: &[u8]) -> bool {
     one.len() == other.len() && black_box(one.iter().zip(other).fold(0_u8, |all, (a, b)| all | (a ^ b))) == 0
 }
@@ -83,7 +83,7 @@ fn same_value(one: &str, other: &str, depth: usize) -> bool {
             let (Ok(mut one), Ok(mut other)) = (Members::parse(one), Members::parse(other)) else {
                 return false;
             };
-            // A stable sort: repeated names keep their order.
+            // A stable sort keeps the order of repeated names.
             one.0.sort_by(|a, b| a.0.cmp(&b.0));
             other.0.sort_by(|a, b| a.0.cmp(&b.0));
             one.0.len() == other.0.len()

@@ -1,7 +1,8 @@
-//! Secrets that the standby issues anew from their definition: no payload is sent, none is compared.
+//! Secrets that the standby reissues from their definition: no payload is sent or compared.
 //!
-//! What answers show of a definition is in the settings; most of it only a create takes. What no answer shows was read
-//! out of the certificate or supplied, and is in the inputs. Nothing rotates by itself unless that was asked for.
+//! The settings have the members that answers show; most of these only a create request takes. The inputs have members
+//! that no answer shows and that were read from the certificate or supplied. No secret rotates automatically unless
+//! requested.
 
 use serde_json::value::RawValue;
 
@@ -17,14 +18,14 @@ const PRE_ACTIVATION: u64 = 0;
 /// State of a secret whose payload the service has destroyed.
 const DESTROYED: u64 = 5;
 
-/// A type whose payload the service itself makes.
+/// A type whose payload the service itself creates.
 struct Issued {
     item_type: &'static str,
-    /// Settings of its own that a patch can change.
+    /// Its own settings that a patch can change.
     patchable: &'static [&'static str],
-    /// Settings of its own that only a create takes.
+    /// Its own settings that only a create request takes.
     fixed: &'static [&'static str],
-    /// Members that a create takes and no answer shows.
+    /// Members that a create request takes and no answer shows.
     inputs: &'static [&'static str],
 }
 
@@ -34,7 +35,7 @@ const ISSUED: [Issued; 6] = [
         patchable: &[],
         fixed: &["certificate_template", "common_name", "alt_names"],
         inputs: &[
-            // Where the row does not show them.
+            // If the row does not show them.
             "alt_names",
             "ip_sans",
             "uri_sans",
@@ -65,7 +66,7 @@ const ISSUED: [Issued; 6] = [
         fixed: &["configuration"],
         inputs: &[],
     },
-    // Only while it waits for the certificate that its signing request asks for.
+    // Only while it waits for the certificate of its signing request.
     Issued { item_type: "imported_cert", patchable: &[], fixed: &["managed_csr"], inputs: &[] },
 ];
 
@@ -93,7 +94,7 @@ pub(super) fn strip(view: &mut RestoreItem) {
     view.inputs = JsonObject::default();
 }
 
-/// Reads what is special about the definition of a secret that the service issues.
+/// Reads the type-specific part of the definition of a secret that the service issues.
 pub(super) fn view(item: &Item, row: &JsonObject, view: &mut RestoreItem) {
     view.pending = row.u64("state") == Some(PRE_ACTIVATION);
     let Some(issued) = issued(&item.item_type) else { return };
@@ -103,7 +104,7 @@ pub(super) fn view(item: &Item, row: &JsonObject, view: &mut RestoreItem) {
         "imported_cert" if !view.pending => return,
         "imported_cert" => {
             if let Some(mut request) = row.object("managed_csr") {
-                // What the service made of it.
+                // Added by the service.
                 request.remove("csr");
                 request.remove("private_key");
                 settings.set("managed_csr", request.to_raw());
@@ -117,7 +118,7 @@ pub(super) fn view(item: &Item, row: &JsonObject, view: &mut RestoreItem) {
                 settings.set("source_service", wanted.to_raw());
             }
         }
-        // One that the service made for the secret is no part of the definition.
+        // A service id that the service created for the secret is not part of the definition.
         "iam_credentials" if row.bool("service_id_is_static") != Some(true) => {
             keep(settings, row, &["access_groups", "account_id", "reuse_api_key"]);
         }
@@ -126,7 +127,7 @@ pub(super) fn view(item: &Item, row: &JsonObject, view: &mut RestoreItem) {
     keep(settings, row, issued.patchable);
 }
 
-/// Reduces a secret to what the standby issues anew: one version without a payload, and nothing that has ended.
+/// Reduces a secret to what the standby reissues: one version without a payload, and no expired parts.
 pub(super) fn recast(view: &mut RestoreItem) {
     view.expires = None;
     let newest = view.versions.as_mut().and_then(Vec::pop).map(|mut version| {
@@ -139,7 +140,7 @@ pub(super) fn recast(view: &mut RestoreItem) {
     view.versions = Some(newest.into_iter().collect());
 }
 
-/// In which class of steps it is issued; `referred` says that configurations use it.
+/// Returns the phase in which it is issued; `referred` is true if configurations use it.
 pub(super) fn route(item: &Item, referred: bool) -> Route {
     let row = item.doc(ROW).unwrap_or_default();
     if row.u64("state") == Some(DESTROYED) {
@@ -148,7 +149,7 @@ pub(super) fn route(item: &Item, referred: bool) -> Route {
     Route::Create(if referred { Phase::ReferredSecrets } else { Phase::IssuedSecrets })
 }
 
-/// Returns true if the secret is one that the standby issues.
+/// Returns true if the standby issues the secret.
 pub(super) fn is(view: &RestoreItem) -> bool {
     match view.item_type.as_str() {
         "imported_cert" => view.settings.get("managed_csr").is_some(),
@@ -156,7 +157,7 @@ pub(super) fn is(view: &RestoreItem) -> bool {
     }
 }
 
-/// Adds what only the create of a secret that is issued takes.
+/// Adds the members that only the create request of an issued secret takes.
 pub(super) fn complete(body: &mut JsonObject, view: &RestoreItem, rotate: bool) {
     let Some(issued) = issued(&view.item_type) else { return };
     for (name, value) in view.inputs.iter().filter(|(name, _)| issued.inputs.contains(name)) {
@@ -165,17 +166,17 @@ pub(super) fn complete(body: &mut JsonObject, view: &RestoreItem, rotate: bool) 
         }
     }
     let kept = view.rotation.as_ref().filter(|_| rotate).map(JsonObject::to_raw);
-    // Without the field the service may choose; an explicit "no" cannot be misread.
+    // Without the field the service may choose a value, so always send an explicit one.
     if let Some(rotation) = kept.or_else(|| held(view)) {
         body.set("rotation", rotation);
     }
 }
 
-/// The rotation of a secret that shall not rotate; `None` where the type knows none.
+/// Returns the rotation member that disables rotation; `None` if the type has none.
 fn held(view: &RestoreItem) -> Option<Box<RawValue>> {
     let text = match view.item_type.as_str() {
         "imported_cert" => return None,
-        // A key that is made at every read cannot rotate.
+        // A key that is created at every read cannot rotate.
         "iam_credentials" if view.settings.bool("reuse_api_key") != Some(true) => return None,
         "public_cert" => r#"{"auto_rotate":false,"rotate_keys":false}"#,
         _ => r#"{"auto_rotate":false}"#,

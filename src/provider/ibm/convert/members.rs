@@ -1,20 +1,20 @@
-//! Which members of a type a create, a new version and a patch take.
+//! Members that the create, new-version and patch requests of a type take.
 
 use super::{authority, template};
 
-/// Bytes of metadata that we let a mark fill up to. The provider's limit is 10 KB for each of `custom_metadata` and
-/// `version_custom_metadata`; whether a KB is 1,000 or 1,024 bytes is not documented, so the smaller one counts.
+/// Maximum bytes of metadata including a mark. The provider's limit is 10 KB for each of `custom_metadata` and
+/// `version_custom_metadata`. It is not documented whether a KB is 1,000 or 1,024 bytes, so this is the smaller value.
 pub(super) const METADATA_ROOM: usize = 10_000;
 
-/// The payload fields of a type that can be set again: in the create request, in one that adds a version, and which of
-/// them are required.
+/// The payload fields of a type that a client can set: in the create request, in the request for a new version, and
+/// those that are required.
 pub(super) struct Fields {
     pub(super) create: &'static [&'static str],
     pub(super) version: &'static [&'static str],
     pub(super) required: &'static [&'static str],
 }
 
-/// The payload fields of a type; `None` for a type that this version does not know.
+/// Returns the payload fields of a type; `None` for an unknown type.
 pub(super) fn fields(item_type: &str) -> Option<Fields> {
     let (create, version, required): (&[_], &[_], &[_]) = match item_type {
         "arbitrary" => (&["payload"], &["payload"], &["payload"]),
@@ -29,14 +29,14 @@ pub(super) fn fields(item_type: &str) -> Option<Fields> {
         "public_cert_configuration_ca_lets_encrypt" => {
             (&["lets_encrypt_private_key"], &[], &["lets_encrypt_private_key"])
         }
-        // Without a key the provider uses a service authorization, which must exist for the standby too.
+        // Without a key the provider uses a service authorization, which the standby needs as well.
         "public_cert_configuration_dns_cloud_internet_services" => (&["cloud_internet_services_apikey"], &[], &[]),
         "public_cert_configuration_dns_classic_infrastructure" => (
             &["classic_infrastructure_username", "classic_infrastructure_password"],
             &[],
             &["classic_infrastructure_username", "classic_infrastructure_password"],
         ),
-        // No payload of these is ever sent: the standby makes its own.
+        // No payload of these types is ever sent: the standby creates its own.
         authority::ROOT
         | authority::INTERMEDIATE
         | template::TEMPLATE
@@ -51,10 +51,10 @@ pub(super) fn fields(item_type: &str) -> Option<Fields> {
     Some(Fields { create, version, required })
 }
 
-/// Members that only the create of a configuration takes and no answer shows.
+/// Returns members that only the create request of a configuration takes and no answer shows.
 pub(super) fn create_only(item_type: &str) -> &'static [&'static str] {
     match item_type {
-        // The durations are in no answer of a reader without the role for values.
+        // Without the role for values, no answer shows the durations.
         authority::ROOT => &["serial_number", "max_ttl", "crl_expiry", "ttl"],
         authority::INTERMEDIATE => &["serial_number", "max_ttl", "crl_expiry"],
         template::TEMPLATE => &["allow_wildcard_certificates", "max_ttl", "ttl", "not_before_duration"],
@@ -62,7 +62,7 @@ pub(super) fn create_only(item_type: &str) -> &'static [&'static str] {
     }
 }
 
-/// The settings of a configuration that no patch changes.
+/// Returns the settings of a configuration that no patch can change.
 pub(super) fn unpatchable(item_type: &str) -> &'static [&'static str] {
     match item_type {
         item_type if authority::is(item_type) => &authority::UNPATCHABLE,

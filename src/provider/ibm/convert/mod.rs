@@ -1,8 +1,7 @@
-//! What items of IBM Cloud Secrets Manager become in a standby: the order of creation, treatments, the bodies of
-//! requests.
+//! Conversion of items of IBM Cloud Secrets Manager for a standby: creation order, treatments, request bodies.
 //!
-//! Types, fields and limits are those of the v2 API. The order follows from what refers to what; a version is created
-//! with its metadata, the older one first, because every further version pushes one out.
+//! Types, fields and limits are those of the v2 API. The order follows from the references. A version is created with
+//! its metadata, the older one first, because every further version displaces one.
 
 use self::body::same_fields;
 use self::members::fields;
@@ -28,16 +27,16 @@ mod rotation;
 mod supply;
 mod template;
 
-/// Secret groups that an instance takes, the default one included.
+/// Maximum number of secret groups in an instance, including the default one.
 pub(super) const MOST_GROUPS: usize = 200;
-/// The id of the group that every instance has.
+/// The id of the built-in group of every instance.
 pub const DEFAULT_GROUP: &str = "default";
 
 /// Converts items for IBM Cloud Secrets Manager.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct IbmConverter;
 
-/// Returns the restorability of an item under a treatment.
+/// Returns how an item gets into the standby under a treatment.
 fn route(item: &Item, treatment: Treatment) -> Route {
     let lost = |why: &str| Route::Lost(why.to_owned());
     match item.key.kind() {

@@ -1,4 +1,4 @@
-//! Treatments of each type on its way into a standby.
+//! Treatments of each type in a restore.
 
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
@@ -11,8 +11,8 @@ use crate::provider::ibm::classify::{has_key, is_revoked, supplied};
 use crate::provider::ibm::docs::ROW;
 use crate::provider::{ConvertError, RestoreItem};
 
-/// Every type that a policy can speak of, with the treatments that it may have, the usual one first. What a single item
-/// allows may be less.
+/// Every type that a policy can name, with the treatments that it may have, the default first. A single item may allow
+/// fewer.
 pub const TYPES: &[(&str, &[Treatment])] = &[
     ("arbitrary", EXACT),
     ("kv", EXACT),
@@ -38,20 +38,20 @@ pub const TYPES: &[(&str, &[Treatment])] = &[
 const EXACT: &[Treatment] = &[Treatment::Exact];
 const TEMPLATE: &[Treatment] = &[Treatment::Exact, Treatment::Definition];
 const CERTIFICATE: &[Treatment] = &[Treatment::Convert, Treatment::Reissue, Treatment::Definition];
-/// Without a payload to take along.
+/// Without a payload to convert.
 const ISSUED: &[Treatment] = &[Treatment::Reissue, Treatment::Definition];
 const CREDENTIALS: &[Treatment] = &[Treatment::Definition, Treatment::Reissue, Treatment::AsArbitrary];
 /// Without a payload to keep.
 const MINTED: &[Treatment] = &[Treatment::Definition, Treatment::Reissue];
-/// Without a private key to take along; with a signing request that is supplied it can be signed again.
+/// Without a private key to convert; with a supplied signing request it can be signed again.
 const KEYLESS: &[Treatment] = &[Treatment::Definition, Treatment::Reissue];
-/// The certificate of this name was revoked: a standby must issue a valid one only on request.
+/// Revoked: a standby must issue a new valid certificate of this name only on request.
 const REVOKED: &[Treatment] = &[Treatment::Definition, Treatment::Reissue];
 
 /// NIST SP 800-57 state of a secret that has no payload yet.
 const PRE_ACTIVATION: u64 = 0;
 
-/// The treatments that a secret of these types allows; everything else comes back as it was.
+/// Returns the treatments that a secret allows; types not listed here are restored exactly.
 pub(super) fn treatments(item: &Item) -> &'static [Treatment] {
     let row = item.doc(ROW).unwrap_or_default();
     let pending = row.u64("state") == Some(PRE_ACTIVATION);
@@ -72,7 +72,7 @@ pub(super) fn treatments(item: &Item) -> &'static [Treatment] {
     }
 }
 
-/// The type that a secret becomes.
+/// Returns the type that a secret becomes.
 pub(super) fn becomes(item_type: &str, treatment: Treatment) -> Option<&'static str> {
     match (treatment, item_type) {
         (Treatment::Convert, "public_cert" | "private_cert") => Some("imported_cert"),
@@ -82,19 +82,20 @@ pub(super) fn becomes(item_type: &str, treatment: Treatment) -> Option<&'static 
     }
 }
 
-/// Returns true if the treatment makes a secret of another type of it.
+/// Returns true if the treatment changes the type of the secret.
 pub(super) fn is(item: &Item, treatment: Treatment) -> bool {
     becomes(&item.item_type, treatment).is_some()
 }
 
-/// The secret as a plain one of another type. It no longer renews itself, and what belonged to its type is gone.
+/// Changes the secret to a plain one of another type: it no longer renews itself, and type-specific members are
+/// removed.
 pub(super) fn recast(view: &mut RestoreItem, treatment: Treatment) {
     let Some(to) = becomes(&view.item_type, treatment) else { return };
     super::issue::strip(view);
     view.item_type = to.to_owned();
     view.rotation = None;
     view.pending = false;
-    // The service's own date of a certificate follows from the certificate; only these two types are told one.
+    // The service derives the end of a certificate from the certificate; only the type `arbitrary` takes a date.
     if to == "arbitrary" {
         let end = view.expires.map_or_else(|| RawValue::NULL.to_owned(), |end| raw(&end));
         view.settings.set("expiration_date", end);
@@ -122,7 +123,7 @@ pub(super) fn note(item: &Item, treatment: Treatment) -> Option<String> {
     })
 }
 
-/// Why only the definition of an item is kept.
+/// Returns the reason why only the definition of an item is kept.
 pub(super) fn definition(item: &Item) -> String {
     let why = match item.item_type.as_str() {
         "private_cert" if has_key(item) == Some(false) => {
@@ -136,7 +137,7 @@ pub(super) fn definition(item: &Item) -> String {
     format!("only its definition is kept{why}: `keyhaven ls --json` shows it")
 }
 
-/// A payload as the type takes it that the secret becomes.
+/// Converts a payload to the type that the secret becomes.
 pub(super) fn payload(item: &Item, treatment: Treatment, payload: Payload) -> Result<Payload, ConvertError> {
     if becomes(&item.item_type, treatment).is_none() {
         return Ok(payload);
@@ -166,8 +167,8 @@ pub(super) fn payload(item: &Item, treatment: Treatment, payload: Payload) -> Re
     }
 }
 
-/// A bundle (a JSON text of PEM blocks) without its private keys, of which the payload has another copy; `None` when it
-/// has none. An imported certificate takes no key among its certificates.
+/// Returns a bundle (a JSON text of PEM blocks) without its private keys, of which the payload has another copy; `None`
+/// if it has none. An imported certificate does not accept keys among its certificates.
 fn without_keys(bundle: &str) -> Option<Zeroizing<String>> {
     const KEY: &str = "PRIVATE KEY-----";
     const END: &str = "-----END ";
@@ -175,7 +176,7 @@ fn without_keys(bundle: &str) -> Option<Zeroizing<String>> {
         return None;
     }
     let text = Zeroizing::new(serde_json::from_str::<String>(bundle).ok()?);
-    // Never longer than the bundle, so it never grows and leaves a copy behind.
+    // Never longer than the bundle, so it never grows and leaves a copy in memory.
     let mut kept = Zeroizing::new(String::with_capacity(bundle.len()));
     let mut rest = text.as_str();
     while let Some(begin) = rest.find("-----BEGIN ") {
@@ -192,16 +193,16 @@ fn without_keys(bundle: &str) -> Option<Zeroizing<String>> {
     Some(Zeroizing::new(serde_json::to_string(kept.as_str()).ok()?))
 }
 
-/// A list of certificates as one text, in its order; `None` when it is empty or holds something else. Certificates are
-/// no secret.
+/// Joins a list of certificates into one text, in order; `None` if it is empty or contains anything else. Certificates
+/// are not secret.
 fn joined(list: &str) -> Option<String> {
     let texts: Vec<String> = serde_json::from_str(list).ok()?;
     let joined = texts.iter().map(|text| text.trim_end()).collect::<Vec<_>>().join("\n");
     (!joined.is_empty()).then(|| raw(joined.as_str()).get().to_owned())
 }
 
-/// An object of these members, each with its exact text. Large enough from the start, so that it never grows and leaves
-/// a copy behind: the members are part of a text of `length` bytes, or shorter.
+/// Builds an object of these members, each as exact text. Allocates enough from the start, so that it never grows and
+/// leaves a copy in memory: the members are part of a text of `length` bytes, or shorter.
 fn object(length: usize, members: &[(&str, &str)]) -> Payload {
     let longest = members.iter().map(|(name, value)| name.len() + value.len() + 8).sum::<usize>();
     let mut text = Zeroizing::new(String::with_capacity(longest.max(length) + 8));
@@ -218,10 +219,10 @@ fn object(length: usize, members: &[(&str, &str)]) -> Payload {
     Payload::new(text)
 }
 
-/// Why the provider takes no secret or group of that name; `None` when it does.
+/// Returns the reason why the provider rejects a name for a secret or group; `None` if the name is valid.
 ///
-/// 2 to 256 characters for a secret and 2 to 64 for a group: letters, digits, `_`, `-` and `.`, a letter, a digit or
-/// `_` first, a letter or a digit last.
+/// 2 to 256 characters for a secret and 2 to 64 for a group: letters, digits, `_`, `-` and `.`. The first one must be a
+/// letter, a digit or `_`, the last one a letter or a digit.
 pub(in crate::provider::ibm) fn refused_name(kind: ItemKind, name: &str) -> Option<String> {
     let longest = if kind == ItemKind::Group { 64 } else { 256 };
     let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');

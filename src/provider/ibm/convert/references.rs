@@ -1,4 +1,4 @@
-//! Which settings hold ids of other items, and what an item needs to be there.
+//! Settings with ids of other items, and dependencies between items.
 
 use super::{authority, template};
 use crate::model::ItemKind;
@@ -9,7 +9,7 @@ use crate::provider::{ConvertError, ItemDependency, ReferenceNames, RestoreItem}
 const LETS_ENCRYPT: &str = "public_cert_configuration_ca_lets_encrypt";
 const DNS: [&str; 2] =
     ["public_cert_configuration_dns_cloud_internet_services", "public_cert_configuration_dns_classic_infrastructure"];
-/// Stands in the place of a DNS configuration where challenges are answered by hand.
+/// Used in place of a DNS configuration if challenges are answered manually.
 const MANUAL: &str = "manual";
 
 /// Prefix of the reference of an IAM credentials secret.
@@ -18,7 +18,7 @@ const IAM_SECRET: &str = "@secret:iam_credentials/";
 /// Conversion of an id; `None` leaves it unchanged.
 type Turn<'a> = &'a mut dyn FnMut(&str) -> Option<String>;
 
-/// Turns every id among the settings of a view.
+/// Converts every id in the settings of an item.
 fn turn(view: &mut RestoreItem, turn: Turn<'_>) {
     match view.item_type.as_str() {
         template::TEMPLATE => {
@@ -55,7 +55,7 @@ fn member(object: &mut JsonObject, name: &str, turn: Turn<'_>) {
     }
 }
 
-/// Puts names in the place of ids, and durations into the spelling in which they are read.
+/// Replaces ids by references, and normalises durations.
 pub(super) fn name(view: &mut RestoreItem, names: &ReferenceNames) {
     turn(view, &mut |id| names.reference(id));
     if authority::is(&view.item_type) || view.item_type == template::TEMPLATE {
@@ -63,7 +63,7 @@ pub(super) fn name(view: &mut RestoreItem, names: &ReferenceNames) {
     }
 }
 
-/// Puts the ids of an instance in the place of names.
+/// Replaces references by the ids of an instance.
 pub(super) fn resolve(view: &RestoreItem, names: &ReferenceNames) -> Result<RestoreItem, ConvertError> {
     let mut resolved = view.clone();
     let mut missing = Vec::new();
@@ -83,12 +83,12 @@ pub(super) fn resolve(view: &RestoreItem, names: &ReferenceNames) -> Result<Rest
     }
 }
 
-/// Returns true if the text is no reference at all: a parameter may be any text.
+/// Returns true if the text is not a reference: a parameter may be any text.
 fn is_plain(view: &RestoreItem, text: &str) -> bool {
     view.item_type == "custom_credentials" && !text.starts_with("@secret:")
 }
 
-/// A reference for people.
+/// Describes a reference for people.
 fn in_words(reference: &str) -> String {
     match reference.strip_prefix('@').and_then(|rest| rest.split_once(':')) {
         Some(("group", name)) => format!("the group {name}"),
@@ -129,7 +129,7 @@ pub(super) fn needs(view: &RestoreItem) -> Vec<ItemDependency> {
     let only_iam = view.item_type == template::CUSTOM || authority::is(&view.item_type);
     turn(&mut view.clone(), &mut |text| {
         if only_iam && text.starts_with("@secret:") && !text.starts_with(IAM_SECRET) {
-            // Its old key kept as text is no secret that the service can take a key from.
+            // A secret that keeps the old key as plain text cannot serve as a source of API keys.
             needs.push(ItemDependency { what: format!("{} as iam_credentials", in_words(text)), any_of: Vec::new() });
         } else if !is_plain(view, text) {
             needs.push(ItemDependency { what: in_words(text), any_of: vec![text.to_owned()] });
@@ -208,7 +208,7 @@ mod tests {
             IbmConverter.describe(&configuration(template::CUSTOM, r#"{"api_key_ref":"gone","task_timeout":"1h"}"#));
         assert!(IbmConverter.resolve_references(&view, &names(&[])).is_err());
         assert_eq!(IbmConverter.needs(&view).len(), 1);
-        // One that an override named: it is the standby's own.
+        // An id from an override belongs to the standby itself.
         assert!(IbmConverter.resolve_references(&view, &names(&[("gone", "@secret:iam_credentials/g/k")])).is_ok());
     }
 

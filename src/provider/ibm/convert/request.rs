@@ -1,4 +1,4 @@
-//! The bodies of requests.
+//! Request bodies.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::provider::mark::RestoreMark;
 use crate::provider::normal::{merge_patch, normal};
 use crate::provider::{Action, Change, ConvertError, RequestBody, RestoreItem};
 
-/// The body of the request that does a change.
+/// Builds the body of the request for a change.
 pub(in crate::provider::ibm) fn body(change: &Change<'_>) -> Result<RequestBody, ConvertError> {
     let item = change.item;
     let payload = || change.part(change.payload, "a payload");
@@ -73,7 +73,7 @@ fn configuration(view: &RestoreItem, value: &Payload, create: bool) -> Result<Re
     Ok(RequestBody::with_payload(metadata, pick(&view.key, value, fields.create, fields.required)?))
 }
 
-/// Settings without which a configuration cannot be created.
+/// Returns settings that the create request of a configuration requires.
 fn required_settings(item_type: &str) -> &'static [&'static str] {
     match item_type {
         authority::ROOT => &["common_name", "max_ttl"],
@@ -112,11 +112,11 @@ fn new_secret(
     }
     if view.item_type == "username_password" {
         let held = || raw(&BTreeMap::from([("auto_rotate", false)]));
-        // Without the field the service may choose; an explicit "no" cannot be misread.
+        // Without the field the service may choose a value, so always send an explicit one.
         let rotation = view.rotation.as_ref().filter(|_| change.rotate).map_or_else(held, JsonObject::to_raw);
         body.set("rotation", rotation);
     }
-    // A user name is fixed for life, so it is needed here and taken nowhere else.
+    // A user name is fixed at creation, so it is required here and accepted nowhere else.
     let required = match view.item_type.as_str() {
         "username_password" => fields.create,
         _ if issue::is(view) => &[],
@@ -131,14 +131,15 @@ fn new_version(change: &Change<'_>, mark_version: bool) -> Result<RequestBody, C
     let (view, version) = (change.item, change.part(change.version, "a version")?);
     let fields = fields(&view.item_type).ok_or_else(|| unknown(view))?;
     let mut metadata = JsonObject::default();
-    // No `custom_metadata` here: it is the secret's own and would overwrite it.
+    // No `custom_metadata` here: it would overwrite that of the secret.
     let mark = mark_version.then_some(version.id.as_str());
     set_unless_empty(&mut metadata, "version_custom_metadata", &version.marked(mark));
     let payload = change.part(change.payload, "a payload")?;
     Ok(RequestBody::with_payload(metadata, pick(&view.key, payload, fields.version, fields.required)?))
 }
 
-/// The patch that gives `have` the settings of `want` and the mark; never touches rotation, which may rotate.
+/// Builds the patch from `have` to the settings of `want` with the mark. Never changes the rotation policy, because
+/// that may trigger a rotation.
 fn patch_secret(want: &RestoreItem, have: &RestoreItem, mark: Option<&RestoreMark>) -> RequestBody {
     let differs = |name: &str, value: &RawValue| have.settings.get(name).is_none_or(|is| normal(is) != normal(value));
     let settings = want.settings.iter();
@@ -168,7 +169,7 @@ fn registration(change: &Change<'_>) -> Result<RequestBody, ConvertError> {
     Ok(RequestBody::new(body))
 }
 
-/// Removes the held-back policy from the mark of `have`, and turns it on if `turn_on`.
+/// Removes the held-back policy from the mark of `have`, and enables it if `turn_on`.
 fn release_rotation(have: &RestoreItem, turn_on: bool) -> RequestBody {
     let there = have.marked(have.mark.as_ref());
     let released = have.mark.clone().map(|mark| RestoreMark { held: None, ..mark });
@@ -177,7 +178,7 @@ fn release_rotation(have: &RestoreItem, turn_on: bool) -> RequestBody {
     if let Some(policy) = held.as_ref().and_then(|held| held.get("rotation")).filter(|_| turn_on) {
         patch.set("rotation", policy.to_owned());
     }
-    // One request for both: a killed run leaves a secret as it was or as it should be.
+    // One request for both, so that a killed run leaves either the old or the new state.
     patch.set("custom_metadata", merge_patch(&there, &have.marked(released.as_ref())).to_raw());
     RequestBody::new(patch)
 }

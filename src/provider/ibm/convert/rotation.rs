@@ -1,7 +1,7 @@
-//! When a secret rotates next.
+//! Time of the next rotation of a secret.
 //!
-//! The provider shows `next_rotation_date` for most types that rotate. Where it does not, the date follows from the
-//! creation of the current version and the policy's interval; a public certificate is ordered anew 31 days before it
+//! The provider shows `next_rotation_date` for most types that rotate. For others, the date is calculated from the
+//! creation of the current version and the policy's interval. A public certificate is reordered 31 days before it
 //! expires.
 
 use chrono::Months;
@@ -11,12 +11,12 @@ use crate::model::{Item, Timestamp};
 use crate::provider::ibm::docs::ROW;
 use crate::provider::ibm::docs::VERSIONS;
 
-/// Days before its expiry on which a public certificate is ordered anew.
+/// Days before its expiry at which a public certificate is reordered.
 const PUBLIC_CERT_DAYS: i64 = 31;
 const DAY: i64 = 24 * HOUR;
 const HOUR: i64 = 3_600_000;
 
-/// When the item rotates next under this policy; `None` when its documents do not say.
+/// Returns the time of the next rotation under this policy; `None` if the documents do not show it.
 pub(super) fn next(item: &Item, policy: &JsonObject) -> Option<Timestamp> {
     let row = item.doc(ROW).unwrap_or_default();
     let time = |name: &str| row.str(name).and_then(|text| text.parse::<Timestamp>().ok());
@@ -29,7 +29,7 @@ pub(super) fn next(item: &Item, policy: &JsonObject) -> Option<Timestamp> {
     }
 }
 
-/// When the current version was created.
+/// Returns the creation time of the current version.
 fn current_since(item: &Item) -> Option<Timestamp> {
     let versions = as_array(item.docs.get(VERSIONS)?)?;
     let mut rows = versions.iter().filter_map(|row| JsonObject::parse(row.get()).ok());
@@ -37,7 +37,7 @@ fn current_since(item: &Item) -> Option<Timestamp> {
     current.str("created_at")?.parse().ok()
 }
 
-/// A policy's interval later; months are those of the calendar.
+/// Adds a policy's interval to a time; months are calendar months.
 fn after(since: Timestamp, interval: u64, unit: &str) -> Option<Timestamp> {
     let millis = |unit: i64| i64::try_from(interval).ok()?.checked_mul(unit);
     match unit {

@@ -9,13 +9,13 @@ use crate::provider::ibm::docs::SUPPLIED;
 /// Place of a supplied member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum MemberPlace {
-    /// Among what answers show and what is compared.
+    /// In the settings, which answers show and which are compared.
     Setting,
-    /// Among what only a create takes.
+    /// In the inputs, which only a create request takes.
     Input,
 }
 
-/// Members of every secret that a client can set.
+/// Members of all secrets that a client can set.
 const OF_SECRETS: [&str; 3] = ["description", "labels", "custom_metadata"];
 
 /// Returns the place of a member of that type; `None` if the type has no such member.
@@ -47,8 +47,7 @@ fn setting(item_type: &str, name: &str) -> bool {
     names.contains(&name)
 }
 
-/// Puts members with those that were supplied when the item was captured; the later ones count. Says which of them the
-/// type has.
+/// Merges members into those supplied at capture time; new values take precedence. Returns the names that the type has.
 pub(super) fn supply(item: &mut Item, becomes: Option<&str>, members: &JsonObject) -> Vec<String> {
     let mut supplied = item.doc(SUPPLIED).unwrap_or_default();
     let mut taken = Vec::new();

@@ -1,7 +1,7 @@
 //! Certificate templates and engines for custom credentials.
 //!
-//! A template's `allow_wildcard_certificates` is accepted by a create and shown by no answer: unless it was supplied it
-//! is lost. The job that a custom engine calls has to exist in the standby's region.
+//! A create request accepts a template's `allow_wildcard_certificates`, but no answer shows it: it is lost unless
+//! supplied. The job that a custom engine calls must exist in the standby's region.
 
 use super::authority::{durations, keep};
 use crate::model::Item;
@@ -52,7 +52,7 @@ const SETTINGS: [&str; 35] = [
     "province",
     "street_address",
     "postal_code",
-    // The subject's: a template has no certificate whose number it could be.
+    // The serial number of the subject: a template has no certificate.
     "serial_number",
     "require_cn",
     "policy_identifiers",
@@ -60,12 +60,12 @@ const SETTINGS: [&str; 35] = [
 ];
 const CUSTOM_SETTINGS: [&str; 3] = ["api_key_ref", "code_engine", "task_timeout"];
 
-/// Returns true if it is one of the two.
+/// Returns true if the type is a template or a custom engine.
 pub(super) fn is(item_type: &str) -> bool {
     item_type == TEMPLATE || item_type == CUSTOM
 }
 
-/// Returns true if answers about one of the two show that member in some way.
+/// Returns true if answers about the type show this member in some form.
 pub(super) fn is_setting(item_type: &str, name: &str) -> bool {
     match item_type {
         CUSTOM => CUSTOM_SETTINGS.contains(&name),
@@ -85,7 +85,7 @@ pub(super) fn view(item: &Item, view: &mut RestoreItem) {
     }
 }
 
-/// Returns its losses.
+/// Returns descriptions of the members that are lost.
 pub(super) fn lost(view: &RestoreItem) -> Vec<String> {
     let unknown = view.item_type == TEMPLATE && view.inputs.get("allow_wildcard_certificates").is_none();
     let words = "whether it allows wildcard certificates is in no answer, so the standby takes the provider's default; \

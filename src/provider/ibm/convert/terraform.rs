@@ -1,7 +1,7 @@
 //! Items as resources of the provider's Terraform plug-in.
 //!
-//! Resource types and the forms of import ids are those of its documentation (`ibm_sm_*`): `REGION/INSTANCE/ID` for
-//! secrets and groups, `REGION/INSTANCE/NAME` for configurations, `REGION/INSTANCE` for the registration.
+//! Resource types and import ids follow its documentation (`ibm_sm_*`): `REGION/INSTANCE/ID` for secrets and groups,
+//! `REGION/INSTANCE/NAME` for configurations, `REGION/INSTANCE` for the registration.
 
 use super::view;
 use crate::model::{ItemKey, ItemKind};
@@ -31,7 +31,7 @@ const RESOURCES: &[(&str, &str)] = &[
     ("private_cert_configuration_template", "ibm_sm_private_certificate_configuration_template"),
 ];
 
-/// The item as a resource; `id` is its id in the instance that the CRN names.
+/// Returns the item as a resource; `id` is its id in the instance with this CRN.
 pub(in crate::provider::ibm) fn resource(
     crn: &str,
     key: &ItemKey,
@@ -48,7 +48,7 @@ pub(in crate::provider::ibm) fn resource(
     let place = format!("{region}/{}", view::instance_id(crn)?);
     let id = match key.kind() {
         ItemKind::Registration => place,
-        // The id in the standby, as keys spell it: `TYPE/NAME`.
+        // The id in the standby, in the form of item keys: `TYPE/NAME`.
         ItemKind::Configuration => format!("{place}/{}", id.split_once('/')?.1),
         ItemKind::Secret | ItemKind::Group | ItemKind::Other => format!("{place}/{id}"),
     };

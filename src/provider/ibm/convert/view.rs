@@ -1,4 +1,4 @@
-//! IBM's answers in the terms of [`RestoreItem`].
+//! Converts IBM's answers to [`RestoreItem`].
 
 use serde_json::value::RawValue;
 
@@ -12,16 +12,16 @@ use crate::provider::ibm::docs::{LOCKS_ROW, ROW};
 use crate::provider::mark::{take_mark, take_version_mark};
 use crate::provider::{RestoreItem, RestoreLock, RestoreVersion};
 
-/// Reads an item.
+/// Converts an item.
 pub(in crate::provider::ibm) fn view(item: &Item) -> RestoreItem {
     let row = item.doc(ROW).unwrap_or_default();
-    // The row may be newer than the list that the item was taken from.
+    // The row may be newer than the list that the item came from.
     let name = row.str("name").unwrap_or_else(|| item.name.clone());
     let mut view = RestoreItem {
         group: item.group.clone(),
         labels: row.array("labels").unwrap_or_default().iter().filter_map(|label| as_str(label)).collect(),
         unpatchable: unpatchable(&item.item_type),
-        // Whether it goes over to a new version is not documented.
+        // It is not documented whether a new version keeps it.
         cleared_by_versions: &["expiration_date"],
         versions_total: row.u64("versions_total"),
         ..RestoreItem::new(item.key.clone(), &name, &item.item_type, METADATA_ROOM)
@@ -41,8 +41,8 @@ pub(in crate::provider::ibm) fn view(item: &Item) -> RestoreItem {
     view
 }
 
-/// What no answer shows: read out of a certificate when it was captured, or said by the operator, who also has the last
-/// word on what was read.
+/// Adds members that no answer shows: derived from a certificate at capture time, or supplied by the operator, whose
+/// values take precedence.
 fn inputs(item: &Item, view: &mut RestoreItem) {
     for (name, value) in item.doc(DERIVED).unwrap_or_default().iter() {
         if view.settings.get(name).is_none() {
@@ -56,24 +56,24 @@ fn inputs(item: &Item, view: &mut RestoreItem) {
     }
 }
 
-/// The full name (CRN) of the instance that a secret's row or the answer to its creation shows.
+/// Returns the CRN of the instance from a secret's row or from the answer to its creation.
 pub(in crate::provider::ibm) fn instance(row: &JsonObject) -> Option<String> {
     row.str("crn")?.split_once(":secret:").map(|(instance, _)| format!("{instance}::"))
 }
 
-/// The id of the instance in its full name (CRN), in lower case.
+/// Returns the instance id in a CRN, in lower case.
 pub(in crate::provider::ibm) fn instance_id(crn: &str) -> Option<String> {
     let id = crn.split(':').nth(7)?;
     (!id.is_empty()).then(|| id.to_ascii_lowercase())
 }
 
-/// Returns true if configurations say that they use this secret.
+/// Returns true if the row lists configurations that use this secret.
 pub(super) fn referred(item: &Item) -> bool {
     let row = item.doc(ROW).unwrap_or_default();
     row.array("referenced_by").is_some_and(|list| !list.is_empty())
 }
 
-/// The settings of a configuration that are no secret; its value shows all of them, its list row not always.
+/// Reads the non-secret settings of a configuration. Its value shows all of them, its list row not always.
 fn configuration(item: &Item, row: &JsonObject, view: &mut RestoreItem) {
     let names: &[&str] = match item.item_type.as_str() {
         item_type if authority::is(item_type) => {
@@ -100,13 +100,13 @@ fn secret(item: &Item, row: &JsonObject, view: &mut RestoreItem) {
     view.mark = take_mark(&mut metadata);
     let settings = &mut view.settings;
     settings.set("name", raw(view.name.as_str()));
-    // Absent and empty are two things to the provider; `null` says absent.
+    // The provider distinguishes absent from empty; `null` means absent.
     settings.set("description", given(row, "description").unwrap_or_else(|| RawValue::NULL.to_owned()));
     settings.set("labels", given(row, "labels").unwrap_or_else(|| raw::<[u8]>(&[])));
     settings.set("custom_metadata", metadata.to_raw());
     view.expires = time(row, "expiration_date");
     if matches!(item.item_type.as_str(), "arbitrary" | "username_password") {
-        // One spelling of a time, so that `12:00:00Z` and `12:00:00.000Z` are equal.
+        // Normalise the time, so that `12:00:00Z` and `12:00:00.000Z` are equal.
         settings.set("expiration_date", view.expires.map_or_else(|| RawValue::NULL.to_owned(), |time| raw(&time)));
     }
     keep(settings, row, &["password_generation_policy"]);
@@ -128,7 +128,7 @@ fn secret(item: &Item, row: &JsonObject, view: &mut RestoreItem) {
     }
 }
 
-/// The versions, oldest first. The order of the answer is not documented: the alias decides, then the time.
+/// Converts the versions, oldest first. The answer has no documented order, so sort by alias, then by time.
 fn versions(list: &[Box<RawValue>]) -> Vec<RestoreVersion> {
     let mut versions: Vec<(u8, Option<Timestamp>, RestoreVersion)> = Vec::with_capacity(list.len());
     for text in list {
@@ -170,7 +170,7 @@ fn time(row: &JsonObject, name: &str) -> Option<Timestamp> {
     row.str(name)?.parse().ok()
 }
 
-/// A member, unless it is absent or `null`.
+/// Returns a member, unless it is absent or `null`.
 fn given(row: &JsonObject, name: &str) -> Option<Box<RawValue>> {
     row.get(name).filter(|value| value.get() != "null").map(ToOwned::to_owned)
 }

@@ -14,22 +14,22 @@ use crate::provider::ibm::client::Client;
 use crate::provider::ibm::docs::LOCKS_ROW;
 use crate::provider::ibm::wire::Family;
 
-/// So many waiting rows are kept as they are; more mean that the list does not come in the order of the secrets.
+/// Maximum number of rows that wait unpacked; more waiting rows mean that the list is not in the order of the secrets.
 const AS_THEY_ARE: usize = 2_000;
 
 /// A row of the list.
 #[derive(Debug)]
 pub(super) struct LocksRow {
-    /// Without its secret members.
+    /// The row without its secret members.
     pub(super) row: Box<RawValue>,
-    /// Those.
+    /// The secret members.
     pub(super) withheld: Option<Payload>,
 }
 
-/// Rows of the list of locks, which wait for their secret.
+/// Rows of the list of locks that wait for their secret.
 ///
-/// When the list comes in the order of ids, as the secrets do, a page of it waits at most. The provider promises no
-/// order: in any other, all rows may have to wait, packed, some 150 bytes each.
+/// If the list is in the order of ids, as the secrets are, at most one page waits. The provider guarantees no order: in
+/// any other order all rows may have to wait, packed to about 150 bytes each.
 #[derive(Debug)]
 pub(super) struct LockRows<'a> {
     pages: Pages<'a>,
@@ -56,7 +56,7 @@ impl<'a> LockRows<'a> {
         }
     }
 
-    /// The next page; its rows wait from now on. `None` when the list is over.
+    /// Reads the next page and queues its rows; `None` at the end of the list.
     pub(super) async fn read_on(&mut self) -> Result<Option<RowPage>, InstanceError> {
         let Some(page) = self.pages.next().await? else { return Ok(None) };
         for row in page.rows()? {
@@ -85,13 +85,13 @@ impl<'a> LockRows<'a> {
         }
     }
 
-    /// Returns true if the list, read to its end, lacks a row that it should have. The provider does not say whether
-    /// secrets without locks have one: they have, when any of them has.
+    /// Returns true if the list, read to its end, lacks a row that it should have. It is not documented whether secrets
+    /// without locks have a row: they do if one such secret has a row.
     pub(super) fn lacks(&self, locks_total: Option<u64>) -> bool {
         self.any && (self.unlocked || locks_total != Some(0))
     }
 
-    /// Returns true if the list stood still, and every row has found its secret.
+    /// Returns true if the list did not change, and every row belongs to a listed secret.
     pub(super) fn steady(&self) -> bool {
         self.pages.steady() && self.waiting.is_empty()
     }

@@ -1,4 +1,4 @@
-//! Listing everything: configurations, groups, the registration, secrets with their row in the list of locks.
+//! Lists all items: configurations, groups, the registration, and secrets with their row in the list of locks.
 
 mod lock_rows;
 mod packed;
@@ -19,7 +19,7 @@ use crate::model::{Docs, Item, ItemKey, ItemKind, Payload, Restorability, Timest
 use crate::provider::ibm::classify::merge;
 use crate::provider::{CompleteListing, InstanceError, Listed, Readable, Sink};
 
-/// Number of times that a listing starts over if its pages contradict each other.
+/// Maximum number of restarts of a listing whose pages contradict each other.
 const RELISTS: u32 = 2;
 /// State of a secret whose value the service has destroyed.
 const DESTROYED: u64 = 5;
@@ -69,9 +69,10 @@ impl<'a> Lister<'a> {
         Ok(())
     }
 
-    /// All configurations; they are few, and sorted here because the list cannot be sorted by type and name.
+    /// Lists all configurations. They are few, and sorted here because the API cannot sort by type and name.
     ///
-    /// Roles that read every secret may not list them; a caller can ask for the rest.
+    /// Roles that can read every secret may lack the right to list configurations; the sink decides whether to
+    /// continue.
     async fn configurations(&mut self) -> Result<(), InstanceError> {
         let mut pages = self.client.configuration_pages();
         let mut found = BTreeMap::new();
@@ -121,7 +122,7 @@ impl<'a> Lister<'a> {
         }
     }
 
-    /// Goes on without a kind of items that the identity may not list, if the sink can.
+    /// Continues without a kind of items that the identity may not list, if the sink agrees.
     fn without(&mut self, kind: ItemKind, error: InstanceError) -> Result<(), InstanceError> {
         match &error {
             InstanceError::Forbidden { message, .. } if self.sink.hidden(kind, message) => Ok(()),
@@ -129,7 +130,7 @@ impl<'a> Lister<'a> {
         }
     }
 
-    /// Secrets, streamed, each with its row in the list of locks.
+    /// Streams the secrets, each with its row in the list of locks.
     async fn secrets(&mut self) -> Result<(), InstanceError> {
         let mut pages = self.client.secret_pages();
         let mut locks = LockRows::new(self.client);
@@ -156,12 +157,12 @@ impl<'a> Lister<'a> {
         while let Some(more) = locks.read_on().await? {
             self.note(more.answer())?;
         }
-        // A row without its secret: one of the two came or went while we were on the way.
+        // A row without its secret: one of the two was created or deleted during the listing.
         self.steady &= pages.steady() && locks.steady();
         Ok(())
     }
 
-    /// Every secret of an instance names it in its CRN.
+    /// Checks that all secrets, which name the instance in their CRN, name the same one.
     fn see_instance(&mut self, answer: &Answer, listed: &Listed) -> Result<(), InstanceError> {
         let Some(crn) = listed.item.doc(ROW).and_then(|row| row.str("crn")) else { return Ok(()) };
         let Some((instance, _)) = crn.split_once(":secret:") else { return Ok(()) };
@@ -257,7 +258,7 @@ fn registration(answer: &Answer) -> Result<Listed, InstanceError> {
     listed(answer, item, &object, Readable::MetadataOnly, cut.payload, true)
 }
 
-/// An item with nothing but its rows; named after its kind.
+/// Creates an item with only its rows, named after its kind.
 fn bare(key: ItemKey, docs: Docs) -> Item {
     let kind = key.kind().as_str();
     Item {
@@ -287,7 +288,7 @@ fn listed(
     Ok(Listed {
         revision: revisions.whole,
         settled: settles.then_some(revisions.settled),
-        // One that cannot be read may be as young as the answer that shows it.
+        // If the time is unreadable, assume that of the answer, the latest possible.
         updated_at: row.str("updated_at").and_then(|text| text.parse().ok().or_else(|| answer.date().ok())),
         readable,
         withheld,
@@ -295,7 +296,7 @@ fn listed(
     })
 }
 
-/// Returns true if a row of the list of locks names the current version by its id.
+/// Returns true if a row of the list of locks has the id of the current version.
 fn names_current(row: &RawValue) -> bool {
     super::reading::named_versions(row).iter().any(|version| version.alias.as_deref() == Some("current"))
 }

@@ -1,17 +1,17 @@
-//! A row of the list of locks in few bytes, for lists that do not come in the order of the secrets.
+//! Compact form of rows of the list of locks, for lists that are not in the order of the secrets.
 //!
-//! JSON text holds no byte below 0x20 but white space, so the others can stand for what every row repeats. Nothing is
-//! lost: a row that cannot be packed is kept as it is.
+//! JSON text contains no bytes below 0x20 except white space, so the others can encode fragments that all rows repeat.
+//! Lossless: a row that cannot be packed is kept unchanged.
 
 use std::hash::{BuildHasher, RandomState};
 
-/// Stands before the 16 bytes of a UUID.
+/// Precedes the 16 bytes of a UUID.
 const UUID: u8 = 0x01;
-/// Stands before a text that is not packed.
+/// Precedes an unpacked text.
 const PLAIN: u8 = 0x02;
-/// Digits and dashes of a UUID.
+/// Length of a UUID as text.
 const UUID_TEXT: usize = 36;
-/// Texts that rows repeat, each with its byte.
+/// Fragments that rows repeat, each with its byte.
 const FRAGMENTS: [(u8, &str); 16] = [
     (0x03, r#"secret_id":""#),
     (0x04, r#"secret_group_id":""#),
@@ -60,7 +60,7 @@ impl Packed {
         Self(out.into_boxed_slice())
     }
 
-    /// The text again.
+    /// Unpacks the text.
     pub(super) fn text(&self) -> Option<String> {
         if let Some((&PLAIN, plain)) = self.0.split_first() {
             return String::from_utf8(plain.to_vec()).ok();
@@ -82,14 +82,14 @@ impl Packed {
         String::from_utf8(out).ok()
     }
 
-    /// Number of bytes that it takes.
+    /// Returns the packed size in bytes.
     #[cfg(test)]
     fn len(&self) -> usize {
         self.0.len()
     }
 }
 
-/// A UUID at the start, if it is written the one way that it is unpacked to.
+/// Parses a UUID at the start, if it has the spelling that unpacking produces.
 fn uuid(text: &str) -> Option<([u8; 16], &str)> {
     let (head, rest) = text.split_at_checked(UUID_TEXT)?;
     if head.as_bytes().get(8) != Some(&b'-') || head.bytes().any(|byte| byte.is_ascii_uppercase()) {
@@ -102,13 +102,13 @@ fn fragment(text: &str) -> Option<(u8, &str)> {
     FRAGMENTS.iter().find_map(|(byte, fragment)| Some((*byte, text.strip_prefix(fragment)?)))
 }
 
-/// Names of secrets, reduced to 128 bits with random keys of this listing: two names that meet would be taken for a
-/// repeated row, which fails the listing and spoils nothing.
+/// Hashes names of secrets to 128 bits with random keys per listing. A collision would look like a repeated row, which
+/// fails the listing but corrupts nothing.
 #[derive(Debug, Default)]
 pub(super) struct PackedNames(RandomState, RandomState);
 
 impl PackedNames {
-    /// The short form of a name.
+    /// Returns the hash of a name.
     pub(super) fn short(&self, name: &str) -> u128 {
         u128::from(self.0.hash_one(name)) << 64 | u128::from(self.1.hash_one(name))
     }

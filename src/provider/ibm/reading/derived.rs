@@ -1,7 +1,7 @@
 //! Members of a certificate's request that no answer returns, read from the certificate.
 //!
-//! The members have the form that a create takes: `ip_sans` and `uri_sans` are lists in one text, `other_sans` are
-//! `OID;UTF8:value`, `ttl` is a number of hours, minutes or seconds.
+//! The members have the form of a create request: `ip_sans` and `uri_sans` are comma-separated lists in one text,
+//! `other_sans` are `OID;UTF8:value`, `ttl` is a number of hours, minutes or seconds.
 
 use std::net::IpAddr;
 
@@ -16,12 +16,12 @@ use crate::model::{Payload, Timestamp};
 
 /// `serialNumber` of a distinguished name, which is not the serial number of a certificate.
 const SERIAL_NUMBER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.5");
-/// A minute, an hour in seconds.
+/// Seconds of a minute and of an hour.
 const MINUTE: i64 = 60;
 const HOUR: i64 = 3_600;
 
-/// The write-only members of a private certificate: its row, the payload of its newest version, and when that version
-/// was created. `None` when the payload holds no certificate that can be read.
+/// Derives the write-only members of a private certificate from its row, the payload of its newest version, and the
+/// creation time of that version. `None` if the payload has no readable certificate.
 pub(super) fn of_private_certificate(
     row: &JsonObject,
     payload: &Payload,
@@ -49,7 +49,7 @@ pub(super) fn of_private_certificate(
     if let Some(ttl) = ttl(&certificate, created) {
         derived.set("ttl", raw(&ttl));
     }
-    // Only the label is looked at.
+    // Only the PEM label is inspected.
     if let Some(key) = member("private_key").map(RawValue::get) {
         if key.contains("BEGIN PRIVATE KEY") {
             derived.set("private_key_format", raw("pkcs8"));
@@ -60,8 +60,8 @@ pub(super) fn of_private_certificate(
     Some(derived)
 }
 
-/// The write-only members of a certificate authority: the serial number in its distinguished name. `None` for other
-/// configurations, and without a certificate that can be read.
+/// Derives the write-only members of a certificate authority: the serial number in its distinguished name. `None` for
+/// other configurations, and without a readable certificate.
 pub(super) fn of_authority(config_type: &str, value: &JsonObject) -> Option<JsonObject> {
     if !matches!(config_type, "private_cert_configuration_root_ca" | "private_cert_configuration_intermediate_ca") {
         return None;
@@ -77,7 +77,7 @@ pub(super) fn of_authority(config_type: &str, value: &JsonObject) -> Option<Json
     Some(derived)
 }
 
-/// The first certificate of a PEM text.
+/// Parses the first certificate of a PEM text.
 fn certificate(pem: &RawValue) -> Option<Certificate> {
     Certificate::load_pem_chain(as_str(pem)?.as_bytes()).ok()?.into_iter().next()
 }
@@ -87,7 +87,7 @@ fn common_name(certificate: &Certificate) -> Option<String> {
     Some(name.value().into_owned())
 }
 
-/// The names of a certificate besides its subject.
+/// The names of a certificate in addition to its subject.
 #[derive(Debug, Default)]
 struct CertificateNames {
     /// Host names and mail addresses.
@@ -124,21 +124,21 @@ fn address(bytes: &[u8]) -> Option<String> {
     Some(address.to_string())
 }
 
-/// Converts a name to the only form that a create accepts; omits others.
+/// Converts a name to the only form that a create request accepts; omits other names.
 fn other_name(other: &OtherName) -> Option<String> {
     let text = other.value.decode_as::<Utf8StringRef<'_>>().ok()?;
     Some(format!("{};UTF8:{}", other.type_id, text.as_str()))
 }
 
-/// The time to live that was asked for: from the creation of the version, because a certificate begins some seconds
-/// before it is made. From an hour on in whole minutes, so that a second between the two does not show.
+/// Returns the requested time to live, measured from the creation of the version, because a certificate starts some
+/// seconds before it is made. From one hour, it is in whole minutes, so that a second between the two has no effect.
 fn ttl(certificate: &Certificate, created: Option<Timestamp>) -> Option<String> {
     let validity = certificate.tbs_certificate().validity();
     let at = |time: x509_cert::time::Time| i64::try_from(time.to_unix_duration().as_secs()).ok();
     let end = at(validity.not_after)?;
     let (start, about) = match created {
         Some(created) => (created.millis().div_euclid(1_000), MINUTE / 2),
-        // What it begins too early must not make the new one live longer than its template allows.
+        // The early start must not make the new certificate live longer than its template allows.
         None => (at(validity.not_before)?, 0),
     };
     match end - start {
@@ -158,9 +158,9 @@ mod tests {
 
     use super::*;
 
-    /// Made 2026-11-22T17:54:10Z for ten years.
+    /// Created 2026-11-22T17:54:10Z, valid for ten years.
     const EVERY_NAME: &str = include_str!("testdata/every-name.pem");
-    /// For a day, and its common name is no name of a host.
+    /// Valid for a day; its common name is not a host name.
     const OWN_NAME_LEFT_OUT: &str = include_str!("testdata/own-name-left-out.pem");
 
     fn derived(pem: &str, key: &str, row: &str, created: Option<&str>) -> String {

@@ -1,4 +1,4 @@
-//! Reading one item: what the lists do not show of it.
+//! Reads the parts of one item that the lists do not show.
 //!
 //! | case | requests |
 //! |---|---|
@@ -6,7 +6,7 @@
 //! | 1 version | `versions/current` |
 //! | 2 versions | `versions/current`, `versions/previous` |
 //! | 3 to 50 versions | the version list, then those with `payload_available` by id |
-//! | locks | a page per 100, only when the row in the list of locks moved |
+//! | locks | one page per 100, only if the row in the list of locks changed |
 //! | configuration | 1 |
 
 mod derived;
@@ -24,7 +24,7 @@ use crate::model::json::{JsonObject, Members, as_array, canonical, raw};
 use crate::model::{Item, ItemKind, Payload, Slot, Timestamp};
 use crate::provider::{InstanceError, ItemContent, Listed, Readable};
 
-/// Types whose payloads have members that may be missing.
+/// Types whose payloads have optional members.
 const WITH_OPTIONAL_MEMBERS: [&str; 3] = ["imported_cert", "private_cert", "public_cert"];
 /// State of a secret that has no value yet: a certificate that is ordered, or waits for its signature.
 const PRE_ACTIVATION: u64 = 0;
@@ -56,19 +56,19 @@ pub(super) async fn read(
 struct VersionReader<'a> {
     client: &'a Client,
     listed: &'a Listed,
-    /// True if its versions need not have a payload yet.
+    /// True if its versions may not have a payload yet.
     pending: bool,
     docs: Vec<(&'static str, String)>,
     payloads: Vec<(Slot, Payload)>,
-    /// Secret members that metadata answers showed.
+    /// Secret members cut out of metadata answers.
     cuts: Vec<Payload>,
-    /// The words with which the value was refused.
+    /// The provider's message if it refused the value.
     refused: Option<String>,
     /// The provider's clock in the last answer.
     at: Option<Timestamp>,
 }
 
-/// A version with the payload that it has.
+/// A version with its payload, if any.
 struct ReadVersion {
     id: String,
     metadata: String,
@@ -101,8 +101,8 @@ impl VersionReader<'_> {
         self.locks(&row, &named, before).await
     }
 
-    /// Reads the versions by their aliases; `None` when the instance refuses one of them, which it does for a version
-    /// that has lost its payload.
+    /// Reads the versions by their aliases. Returns `None` if the instance refuses one of them, as for a version that
+    /// has lost its payload.
     async fn by_alias(
         &mut self,
         safe: &SafeToRead,
@@ -120,7 +120,7 @@ impl VersionReader<'_> {
         Ok(Some(versions))
     }
 
-    /// Checks versions that were read by alias against each other and against the rows.
+    /// Checks versions that were read by alias against each other and against the list rows.
     fn take_by_alias(&mut self, versions: Vec<ReadVersion>, named: &[NamedVersion]) -> Result<(), InstanceError> {
         let ids: BTreeSet<&str> = versions.iter().map(|version| version.id.as_str()).collect();
         if ids.len() < versions.len() {
@@ -148,7 +148,7 @@ impl VersionReader<'_> {
         named: &[NamedVersion],
     ) -> Result<(), InstanceError> {
         let (rows, mut available) = self.version_list(total, named).await?;
-        // Newest first: the list comes in no promised order.
+        // Newest first: the order of the list is not guaranteed.
         available.sort_by_key(|version| match version.alias.as_deref() {
             Some("current") => 0,
             Some("previous") => 1,
@@ -170,7 +170,7 @@ impl VersionReader<'_> {
         Ok(())
     }
 
-    /// The metadata of all versions, and those that still have their payload.
+    /// Reads the metadata of all versions. Also returns the versions that still have their payload.
     async fn version_list(
         &mut self,
         total: Option<u64>,
@@ -202,7 +202,7 @@ impl VersionReader<'_> {
                 return Err(self.moved("its versions are not the ones that were listed"));
             }
         }
-        // The provider does not promise the member. Without it, the two that can have a payload are asked for theirs.
+        // The member is not guaranteed. Without it, read the two versions that can have a payload.
         versions.retain(|version| version.payload_available.unwrap_or(version.alias.is_some()));
         Ok((texts, versions))
     }
@@ -219,8 +219,8 @@ impl VersionReader<'_> {
         Ok(ReadVersion { id, metadata: split.metadata.to_raw().get().to_owned(), payload: split.payload })
     }
 
-    /// Refuses a version that calls itself one of another type: its secret members were looked for by that type, and
-    /// those of this one would stay in what goes into the catalogue.
+    /// Rejects a version of another type than its secret: secret members are cut by the secret's type, so those of
+    /// another type would remain in the catalogue.
     fn of_our_type(&self, answer: &Answer, version: &JsonObject) -> Result<(), InstanceError> {
         match version.str("secret_type") {
             Some(other) if other != self.listed.item.item_type => {
@@ -260,7 +260,7 @@ impl VersionReader<'_> {
                     Some((lock.str("secret_version_id")?, lock.str("name")?))
                 })
                 .collect();
-            // A lock on a version that the row does not name is no contradiction.
+            // A lock on a version that is not in the row is no contradiction.
             let known = |id: &String| named.iter().any(|version| version.id == *id);
             if listed != found.into_iter().filter(|(version, _)| known(version)).collect() {
                 return Err(self.moved("its locks are not the ones that were listed"));
@@ -273,7 +273,7 @@ impl VersionReader<'_> {
     async fn configuration(&mut self) -> Result<(), InstanceError> {
         let item = &self.listed.item;
         let answer = match self.client.configuration_answer(&item.name, &item.item_type).await {
-            // What the list shows of it is worth keeping without its value.
+            // The list row is worth keeping without the value.
             Err(InstanceError::Forbidden { message, .. }) => {
                 let mut mark = JsonObject::default();
                 mark.set("why", raw(message.as_str()));
@@ -296,7 +296,7 @@ impl VersionReader<'_> {
         Ok(())
     }
 
-    /// Derives from the certificate of the newest version what no answer returns.
+    /// Derives members that no answer returns from the certificate of the newest version.
     fn derive(&mut self, row: &JsonObject) {
         if self.listed.item.item_type != "private_cert" {
             return;
@@ -312,7 +312,7 @@ impl VersionReader<'_> {
         self.docs.extend(derived.map(|derived| (DERIVED, derived.to_raw().get().to_owned())));
     }
 
-    /// The names of the members of each payload, where they tell something.
+    /// Returns the names of the members of each payload, for types where they matter.
     fn payload_members(&self) -> Option<JsonObject> {
         let item = &self.listed.item;
         let tells =
@@ -371,14 +371,14 @@ impl VersionReader<'_> {
     }
 }
 
-/// The names of the members of a payload that hold something.
+/// Returns the names of the non-empty members of a payload.
 fn filled_members(payload: &Payload) -> Vec<String> {
     let empty = |value: &RawValue| matches!(value.get(), "null" | "\"\"" | "[]" | "{}");
     let members = Members::parse(payload.expose()).map(|members| members.0).unwrap_or_default();
     members.into_iter().filter(|(_, value)| !empty(value)).map(|(name, _)| name).collect()
 }
 
-/// A version as a list names it.
+/// A version as shown in a list.
 #[derive(Debug, Clone)]
 pub(super) struct NamedVersion {
     pub(super) id: String,
@@ -386,7 +386,7 @@ pub(super) struct NamedVersion {
     pub(super) payload_available: Option<bool>,
 }
 
-/// The versions that a row of the list of locks names; those without an id are left out.
+/// Returns the versions in a row of the list of locks, except those without an id.
 pub(super) fn named_versions(row: &RawValue) -> Vec<NamedVersion> {
     versions_of(row)
         .iter()
@@ -398,7 +398,7 @@ pub(super) fn named_versions(row: &RawValue) -> Vec<NamedVersion> {
         .collect()
 }
 
-/// The locks that a row of the list of locks names: version and name.
+/// Returns the locks in a row of the list of locks: version and name.
 fn named_locks(row: &RawValue) -> BTreeSet<(String, String)> {
     let mut locks = BTreeSet::new();
     for version in versions_of(row) {
@@ -415,7 +415,7 @@ fn versions_of(row: &RawValue) -> Vec<JsonObject> {
     list.unwrap_or_default().iter().filter_map(|version| JsonObject::parse(version.get()).ok()).collect()
 }
 
-/// Returns true if two rows say the same, member order aside.
+/// Returns true if two rows are equal apart from member order.
 fn same(a: &RawValue, b: &RawValue) -> bool {
     matches!((canonical(a), canonical(b)), (Ok(a), Ok(b)) if a == b)
 }

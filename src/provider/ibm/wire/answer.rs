@@ -1,4 +1,4 @@
-//! One usable answer.
+//! A usable answer.
 
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
@@ -9,7 +9,7 @@ use crate::provider::InstanceError;
 use crate::provider::ibm::api::Split;
 use crate::provider::ibm::classify::{AnswerShape, Cut, cut};
 
-/// An answer with a 2xx status: JSON where JSON was expected, else empty. Wiped when dropped.
+/// An answer with a 2xx status: JSON if JSON was expected, otherwise empty. Wiped when dropped.
 #[derive(Debug)]
 pub(in crate::provider::ibm) struct Answer {
     /// The request, for errors.
@@ -21,32 +21,32 @@ pub(in crate::provider::ibm) struct Answer {
 }
 
 impl Answer {
-    /// The provider's clock in this answer.
+    /// Returns the provider's clock in this answer.
     pub(in crate::provider::ibm) fn date(&self) -> Result<Timestamp, InstanceError> {
         self.date.ok_or_else(|| self.malformed("it has no `Date`, and a backup goes by the provider's clock"))
     }
 
-    /// An error about this answer.
+    /// Creates an error about this answer.
     pub(in crate::provider::ibm) fn malformed(&self, problem: &str) -> InstanceError {
         InstanceError::Malformed { what: self.what.clone(), problem: problem.to_owned() }
     }
 
-    /// An error about a list.
+    /// Creates an error about a list.
     pub(in crate::provider::ibm) fn incomplete(&self, problem: String) -> InstanceError {
         InstanceError::Incomplete { what: self.what.clone(), problem }
     }
 
-    /// The whole text, secrets and all.
+    /// Returns the whole text, including secrets.
     pub(in crate::provider::ibm) fn text(&self) -> &str {
         &self.text
     }
 
-    /// The members of the answer.
+    /// Returns the members of the answer.
     pub(in crate::provider::ibm) fn members(&self) -> Result<Members<'_>, InstanceError> {
         Members::parse(&self.text).map_err(|_| self.malformed("it is no JSON object"))
     }
 
-    /// The elements of the list called `name`.
+    /// Returns the elements of the list `name`.
     pub(in crate::provider::ibm) fn rows(&self, name: &str) -> Result<Vec<&RawValue>, InstanceError> {
         let members = self.members()?;
         let list = members.0.iter().rev().find(|(member, _)| member == name);
@@ -54,7 +54,7 @@ impl Answer {
         serde_json::from_str(list.1.get()).map_err(|_| self.malformed(&format!("`{name}` is no list")))
     }
 
-    /// The whole number called `name`.
+    /// Returns the unsigned integer `name`.
     pub(in crate::provider::ibm) fn count(&self, name: &str) -> Result<u64, InstanceError> {
         self.members()?
             .0
@@ -65,19 +65,19 @@ impl Answer {
             .ok_or_else(|| self.malformed(&format!("it has no whole number `{name}`")))
     }
 
-    /// The answer in two parts.
+    /// Splits the answer into metadata and payload.
     pub(in crate::provider::ibm) fn split(&self, family: Family) -> Result<Split, InstanceError> {
         self.split_text(&self.text, family)
     }
 
-    /// A part of the answer in two parts.
+    /// Splits a part of the answer into metadata and payload.
     pub(in crate::provider::ibm) fn split_text(&self, text: &str, family: Family) -> Result<Split, InstanceError> {
         let parts = self.cut_text(text, family, None)?;
         let metadata = JsonObject::parse(&parts.rest).map_err(|_| self.malformed("it is no JSON object"))?;
         Ok(Split { metadata, payload: parts.payload })
     }
 
-    /// A part of the answer without its secret members, whose names get a prefix.
+    /// Cuts the secret members out of a part of the answer; their names get a prefix.
     pub(in crate::provider::ibm) fn cut_text(
         &self,
         text: &str,
@@ -104,8 +104,8 @@ impl Answer {
     }
 }
 
-/// What an endpoint speaks of, and so which member of its answers names the type. An answer that names none is treated
-/// as of an unknown type.
+/// Kind of the objects of an endpoint, which determines the member of its answers that has the type. An answer without
+/// it is treated as of an unknown type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::provider::ibm) enum Family {
     /// Secrets, and the metadata of versions.

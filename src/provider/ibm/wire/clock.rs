@@ -1,4 +1,4 @@
-//! The provider's clock, as its answers show it.
+//! The provider's clock, derived from its answers.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -9,17 +9,17 @@ use tokio::time::Instant;
 
 use crate::model::Timestamp;
 
-/// The provider's present: the newest `Date` and the time passed since it arrived.
+/// The provider's current time: the newest `Date` plus the time since it arrived.
 ///
-/// A `Date` is cut to whole seconds and was written before it arrived, so `Date` plus the time passed is never ahead of
-/// the clock that wrote it. Of all answers, the one that puts the present latest is the closest.
+/// A `Date` is cut to whole seconds and was written before it arrived, so the sum is never ahead of the provider's
+/// clock. The answer that gives the latest time is the most exact.
 #[derive(Debug, Default)]
 pub(super) struct ProviderClock {
     best: Mutex<Option<(Timestamp, Instant)>>,
 }
 
 impl ProviderClock {
-    /// Records the `Date` of an answer that has just arrived; returns it.
+    /// Records and returns the `Date` of an answer that has just arrived.
     pub(super) fn learn(&self, headers: &HeaderMap) -> Option<Timestamp> {
         let date = date(headers)?;
         let now = Instant::now();
@@ -30,7 +30,7 @@ impl ProviderClock {
         Some(date)
     }
 
-    /// The provider's present; nothing before the first answer.
+    /// Returns the provider's current time; `None` before the first answer.
     pub(super) fn now(&self) -> Option<Timestamp> {
         let best = *self.best.lock().unwrap_or_else(PoisonError::into_inner);
         best.map(|(date, at)| later(date, at.elapsed()))
@@ -41,12 +41,12 @@ fn later(date: Timestamp, by: Duration) -> Timestamp {
     date.plus_millis(i64::try_from(by.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// The `Date` of an answer.
+/// Returns the `Date` of an answer.
 fn date(headers: &HeaderMap) -> Option<Timestamp> {
     http_date(headers.get(DATE)?.to_str().ok()?)
 }
 
-/// A moment as HTTP writes it (`Sun, 06 Nov 1994 08:49:37 GMT`).
+/// Parses a time in HTTP format (`Sun, 06 Nov 1994 08:49:37 GMT`).
 pub(super) fn http_date(text: &str) -> Option<Timestamp> {
     DateTime::parse_from_rfc2822(text.trim()).ok().map(|moment| Timestamp::from_millis(moment.timestamp_millis()))
 }

@@ -1,4 +1,4 @@
-//! A request until it is answered: token, pace, retries, counts.
+//! Processing of a request until it is answered: token, pace, retries, counts.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,8 +26,8 @@ use crate::provider::{InstanceError, RequestBody, Requests};
 /// Header that distinguishes configurations of the same name.
 const CONFIGURATION_TYPE: &str = "X-Sm-Accept-Configuration-Type";
 
-/// How often one request asks for a new token after a 401. One can die while it is on its way, the next by chance as
-/// well; an identity that was taken away is refused every time, and this is what ends that.
+/// Maximum number of new tokens for one request after a 401. A token can expire in transit, perhaps even twice; the
+/// limit stops retries for an identity whose access was revoked.
 const RENEWALS: u32 = 3;
 
 /// Category under which a request is counted.
@@ -41,7 +41,7 @@ pub(in crate::provider::ibm) enum Purpose {
     Writing,
 }
 
-/// One request of the instance's API.
+/// One request to the instance's API.
 #[derive(Debug)]
 pub(in crate::provider::ibm) struct WireRequest<'a> {
     what: String,
@@ -54,22 +54,22 @@ pub(in crate::provider::ibm) struct WireRequest<'a> {
 }
 
 impl<'a> WireRequest<'a> {
-    /// A GET; `what` completes the sentence "cannot …".
+    /// Creates a GET request; `what` completes the sentence "cannot …".
     pub(in crate::provider::ibm) fn get(purpose: Purpose, what: String, path: &[&'a str]) -> Self {
         Self::new(purpose, Method::GET, what, path)
     }
 
-    /// A POST: sent again only when it is certain that it was not taken.
+    /// Creates a POST request, which is resent only if it was certainly not accepted.
     pub(in crate::provider::ibm) fn post(what: String, path: &[&'a str], body: &'a RequestBody) -> Self {
         Self { body: Some(body), ..Self::new(Purpose::Writing, Method::POST, what, path) }
     }
 
-    /// A merge-patch, which may be repeated.
+    /// Creates a merge-patch request, which can be repeated.
     pub(in crate::provider::ibm) fn patch(what: String, path: &[&'a str], body: &'a RequestBody) -> Self {
         Self { body: Some(body), ..Self::new(Purpose::Writing, Method::PATCH, what, path) }
     }
 
-    /// A DELETE, which may be repeated.
+    /// Creates a DELETE request, which can be repeated.
     pub(in crate::provider::ibm) fn delete(what: String, path: &[&'a str]) -> Self {
         Self::new(Purpose::Writing, Method::DELETE, what, path)
     }
@@ -85,7 +85,7 @@ impl<'a> WireRequest<'a> {
         self
     }
 
-    /// Names the type of the configuration.
+    /// Sets the type of the configuration.
     pub(in crate::provider::ibm) fn config_type(mut self, config_type: &'a str) -> Self {
         self.config_type = Some(config_type);
         self
@@ -98,7 +98,7 @@ impl<'a> WireRequest<'a> {
             let mut path = url.path_segments_mut().map_err(|()| refuse("the base URL takes no path"))?;
             path.pop_if_empty().extend(["api", "v2"]);
             for part in &self.path {
-                // Of such a name nothing would be left in the path, and the request would mean something else.
+                // Such a segment would vanish from the path, and the request would mean something else.
                 if matches!(*part, "" | "." | "..") {
                     return Err(refuse("an id or name in it is empty or a dot"));
                 }
@@ -136,7 +136,7 @@ struct SentCounts {
 }
 
 impl Wire {
-    /// Checks the settings. Nothing is sent yet.
+    /// Validates the settings. Sends no request yet.
     pub(in crate::provider::ibm) fn new(settings: &ClientSettings, pace: Pace) -> Result<Self, InstanceError> {
         let base = checked_url("base_url", &settings.base_url, "/api/v2")?;
         let iam = checked_url("iam_url", &settings.iam_url, "/identity/token")?;
@@ -162,7 +162,7 @@ impl Wire {
         host(&self.base)
     }
 
-    /// The base URL as text; [`checked_url`] lets no credentials into it.
+    /// Returns the base URL; [`checked_url`] does not allow credentials in it.
     pub(in crate::provider::ibm) fn base_url(&self) -> &Url {
         &self.base
     }
@@ -172,12 +172,12 @@ impl Wire {
         &self.pace
     }
 
-    /// The provider's present.
+    /// Returns the provider's current time.
     pub(in crate::provider::ibm) fn now(&self) -> Option<Timestamp> {
         self.clock.now()
     }
 
-    /// Requests spent.
+    /// Returns the number of requests sent.
     pub(in crate::provider::ibm) fn requests(&self) -> Requests {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Requests {
@@ -195,12 +195,12 @@ impl Wire {
         Ok(Answer { what: request.what, text, date })
     }
 
-    /// Sends a request whose answer has no body to look at.
+    /// Sends a request whose answer body is ignored.
     pub(in crate::provider::ibm) async fn done(&self, request: WireRequest<'_>) -> Result<(), InstanceError> {
         self.send(&request, false).await.map(|_| ())
     }
 
-    /// Sends until there is an answer that can be used, or none to hope for.
+    /// Sends the request until there is a usable answer, or no further attempt is allowed.
     async fn send(
         &self,
         request: &WireRequest<'_>,
@@ -226,7 +226,8 @@ impl Wire {
                         }
                         AnswerClass::NewToken(error) => {
                             self.tokens.refuse(&token);
-                            // The first costs no time: tokens do die. What follows waits as after any other failure.
+                            // The first renewal has no delay, because tokens do expire. Further ones wait as after any
+                            // other failure.
                             if renewed >= RENEWALS || (renewed > 0 && !tries.again(None).await) {
                                 return Err(error);
                             }
@@ -237,7 +238,7 @@ impl Wire {
                         AnswerClass::Trouble(trouble) => trouble,
                     }
                 }
-                // The next answer would be as large.
+                // The next answer would be just as large.
                 Err(fault @ Fault::TooLarge) => {
                     return Err(Trouble::Lost(fault).into_error(&request.what, self.host(), tries.made(), creates));
                 }
@@ -303,11 +304,11 @@ impl Wire {
         Ok(built)
     }
 
-    /// Waits for the turn, and then gives the token to send with. The token comes second because the wait may outlast
-    /// it: one that was fetched before would have to be fetched again, and that one might die in the queue as well.
+    /// Waits for the turn, and then returns the token to send. The token comes second because it might expire during
+    /// the wait, and its replacement as well.
     async fn turn(&self) -> Result<Arc<Token>, InstanceError> {
-        // Without a valid token no request can be sent. All wait in the queue while one caller fetches it: those who have had
-        // their turn already would all send at the same moment, faster than the pace.
+        // Without a valid token no request can be sent, so all callers wait in the queue while one fetches it.
+        // Otherwise those past their turn would all send at the same moment, faster than the pace.
         let needed = async { if self.tokens.is_alive() { Ok(()) } else { self.token().await.map(drop) } };
         self.pace.turn_when(needed).await?;
         self.token().await
@@ -317,7 +318,7 @@ impl Wire {
         self.tokens.get(|| self.fetch_token()).await
     }
 
-    /// Exchanges the API key. Counts against no pace: it is another service.
+    /// Exchanges the API key for a token. The pace does not apply, because it is another service.
     async fn fetch_token(&self) -> Result<Token, InstanceError> {
         let what = "exchange the API key for a token";
         let mut url = self.iam.clone();
@@ -361,7 +362,7 @@ impl Wire {
         }
     }
 
-    /// The form of the exchange, in one buffer that never grows.
+    /// Returns the form for the exchange, in one buffer that never grows.
     fn form(&self) -> Zeroizing<String> {
         let key = self.api_key.expose_secret().trim();
         let mut form = Zeroizing::new(String::with_capacity(128 + 3 * key.len()));
@@ -397,11 +398,11 @@ enum AnswerClass {
 enum Trouble {
     /// The request was not sent.
     Unsent(Fault),
-    /// It may have been sent and done.
+    /// The request may have been sent and carried out.
     Lost(Fault),
     /// 429 or 5xx.
     Refused { refusal: Refusal, pause: Option<std::time::Duration> },
-    /// Answered with success, but the body is empty or cut off.
+    /// Answered with success, but the body is empty or truncated.
     Unusable(&'static str),
 }
 
@@ -410,7 +411,7 @@ impl Trouble {
         if matches!(fault, Fault::Unsent(_)) { Self::Unsent(fault) } else { Self::Lost(fault) }
     }
 
-    /// Returns true if the instance certainly did nothing. A 5xx is no such promise.
+    /// Returns true if the instance certainly did nothing. A 5xx does not guarantee that.
     fn is_untaken(&self) -> bool {
         match self {
             Self::Unsent(_) => true,
@@ -448,7 +449,7 @@ impl Trouble {
     }
 }
 
-/// Host and port of a URL.
+/// Returns host and port of a URL.
 fn host(url: &Url) -> String {
     let name = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"))

@@ -1,11 +1,11 @@
-//! Messages of refusals.
+//! Error messages of the provider.
 
 use crate::model::json::{JsonObject, as_array};
 
-/// The longest text of a provider that is passed on.
+/// Maximum number of characters of a provider's message.
 const LONGEST: usize = 300;
 
-/// A refusal, in the provider's words.
+/// A refusal with the provider's message.
 #[derive(Debug, thiserror::Error)]
 #[error("it answers {status}: {message}")]
 pub(super) struct Refusal {
@@ -15,8 +15,8 @@ pub(super) struct Refusal {
     pub(super) message: String,
 }
 
-/// Reads the message out of an error body: the first of `errors`, else `errorMessage` (the identity service), `error`,
-/// `message`.
+/// Extracts the message from an error body: the first of `errors`, otherwise `errorMessage` (the identity service),
+/// `error`, or `message`.
 pub(super) fn message(body: &str) -> String {
     let told = JsonObject::parse(body).ok().and_then(|object| {
         let first =

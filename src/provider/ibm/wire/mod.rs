@@ -1,4 +1,4 @@
-//! Requests and answers: everything between a method of [`super::api`] and the network.
+//! Requests and answers: the layer between the methods of [`super::api`] and the network.
 
 mod answer;
 mod clock;

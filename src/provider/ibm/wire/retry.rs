@@ -1,4 +1,4 @@
-//! Waits before retries.
+//! Delays before retries.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
@@ -9,33 +9,33 @@ use tokio::time::Instant;
 use super::clock::{ProviderClock, http_date};
 use crate::provider::ibm::settings::RetrySettings;
 
-/// The tries of one request.
+/// The attempts of one request.
 #[derive(Debug)]
 pub(super) struct Tries {
     retry: RetrySettings,
-    /// When the first try was sent.
+    /// Time of the first attempt.
     begun: Option<Instant>,
     made: u32,
 }
 
 impl Tries {
-    /// No try is sent yet.
+    /// Creates the state before the first attempt.
     pub(super) fn new(retry: RetrySettings) -> Self {
         Self { retry, begun: None, made: 1 }
     }
 
-    /// A try is sent now. The first one starts the time budget: a wait for the turn before it costs nothing of it,
-    /// however slow the pace is.
+    /// Records the start of an attempt. The first one starts the time budget, so that a wait for the turn before it,
+    /// however long, is not counted.
     pub(super) fn begin(&mut self) {
         self.begun.get_or_insert_with(Instant::now);
     }
 
-    /// Number of attempts begun.
+    /// Returns the number of the current attempt, from 1.
     pub(super) fn made(&self) -> u32 {
         self.made
     }
 
-    /// Waits for the next try, at least as long as `asked`; says no when there shall be none.
+    /// Waits before the next attempt, at least as long as `asked`. Returns false if there must be no further attempt.
     pub(super) async fn again(&mut self, asked: Option<Duration>) -> bool {
         let doubled = self.retry.first.saturating_mul(1_u32.checked_shl(self.made - 1).unwrap_or(u32::MAX));
         let wait = doubled.min(self.retry.longest).mul_f64(shorter()).max(asked.unwrap_or_default());
@@ -49,8 +49,8 @@ impl Tries {
     }
 }
 
-/// A factor from a half to one, so that callers who failed together do not come back together. The standard library's
-/// per-map random keys are randomness enough for that.
+/// Returns a factor between a half and one, so that callers that failed together do not retry together. The random keys
+/// of the standard library's maps are random enough for that.
 fn shorter() -> f64 {
     let bits = u32::try_from(RandomState::new().hash_one(0_u8) >> 32).unwrap_or_default();
     0.5 + f64::from(bits) / f64::from(u32::MAX) / 2.0

@@ -1,4 +1,4 @@
-//! The access token: exchanged once for all, used until shortly before it dies.
+//! The access token: fetched once for all callers, used until shortly before it expires.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -10,25 +10,25 @@ use tokio::time::Instant;
 use crate::model::json::Members;
 use crate::provider::InstanceError;
 
-/// A token is not used in its last seconds: the request could arrive after it.
+/// Time before its expiry in which a token is not used: the request could arrive too late.
 const DEAD_BEFORE_EXPIRY: Duration = Duration::from_secs(10);
-/// After a failed refresh of a token that still lives, the next is not tried sooner.
+/// Minimum delay after a failed refresh of a token that is still valid.
 const REFRESH_AGAIN: Duration = Duration::from_secs(30);
-/// No token is believed to live longer.
+/// Maximum lifetime of a token, whatever the answer says.
 const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3_600);
 
 /// One access token.
 #[derive(Debug)]
 pub(super) struct Token {
     text: SecretString,
-    /// Told apart by number, so that of many callers who met a 401 with the same token only one fetches a new one.
+    /// Identifies the token, so that of several callers with a 401 for the same token only one fetches a new one.
     number: u64,
     refresh_at: Instant,
     dead_at: Instant,
 }
 
 impl Token {
-    /// Reads the identity service's answer to a request that was begun at `asked`.
+    /// Parses the identity service's answer to a request that was sent at `asked`.
     pub(super) fn parse(answer: &str, asked: Instant) -> Result<Self, InstanceError> {
         let what = "exchange the API key for a token";
         let malformed = |problem: &str| InstanceError::Malformed { what: what.to_owned(), problem: problem.to_owned() };
@@ -49,28 +49,28 @@ impl Token {
         Ok(Self { text: SecretString::from(text), number: 0, refresh_at, dead_at })
     }
 
-    /// Returns true if it is too old to be sent.
+    /// Returns true if it is too close to its expiry to be sent.
     fn is_dead(&self) -> bool {
         Instant::now() >= self.dead_at
     }
 
-    /// The token itself.
+    /// Returns the token text.
     pub(super) fn expose(&self) -> &str {
         self.text.expose_secret()
     }
 }
 
-/// Holder of the current token, which fetches the next one.
+/// Cache of the current token, which fetches the next one.
 #[derive(Debug, Default)]
 pub(super) struct TokenCell {
     current: RwLock<Option<Arc<Token>>>,
-    /// Held by the one caller who fetches; counts the tokens.
+    /// Held by the one caller that fetches; counts the tokens.
     fetching: Mutex<u64>,
 }
 
 impl TokenCell {
-    /// The current token, or the one that `fetch` gives when there is none or it is about to die. At most one caller
-    /// fetches at a time; as long as the old token lives, the others go on with it, and a failed fetch is no failure.
+    /// Returns the current token. If there is none or it is about to expire, returns a new one from `fetch`. At most
+    /// one caller fetches at a time. While the old token is valid, others use it, and a failed fetch is not an error.
     pub(super) async fn get<F, Fut>(&self, fetch: F) -> Result<Arc<Token>, InstanceError>
     where
         F: FnOnce() -> Fut,
@@ -89,7 +89,7 @@ impl TokenCell {
             (Some(token), Err(_)) => return Ok(Arc::clone(token)),
             (None, Err(_)) => self.fetching.lock().await,
         };
-        // Another caller may have fetched one while we waited.
+        // Another caller may have fetched a token during the wait.
         if let Some(token) = self.current()
             && Instant::now() < token.refresh_at
         {
@@ -119,7 +119,7 @@ impl TokenCell {
         self.current().is_some_and(|token| !token.is_dead())
     }
 
-    /// Drops a token that the instance refused, unless it has been replaced already.
+    /// Drops a token that the instance rejected, unless it has already been replaced.
     pub(super) fn refuse(&self, refused: &Token) {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         if current.as_ref().is_some_and(|token| token.number == refused.number) {

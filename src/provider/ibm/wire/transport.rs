@@ -1,4 +1,4 @@
-//! One attempt: bytes out, bytes in. TLS, time-outs, bounded and wiped bodies.
+//! A single attempt: TLS, timeouts, bounded and wiped bodies.
 
 use std::time::Duration;
 
@@ -14,24 +14,24 @@ use crate::model::with_causes;
 use crate::provider::InstanceError;
 use crate::provider::ibm::settings::ClientSettings;
 
-/// Why an attempt gave nothing usable.
+/// Reason why an attempt has no usable result.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Fault {
-    /// Nothing was sent: the connection failed.
+    /// Nothing was sent, because the connection failed.
     #[error("no connection")]
     Unsent(#[source] reqwest::Error),
-    /// It was sent, or may have been, and no whole answer came.
+    /// The request was or may have been sent, and no complete answer arrived.
     #[error("the answer did not come or was cut off")]
     Lost(#[source] reqwest::Error),
-    /// The answer is larger than any answer may be.
+    /// The answer exceeds the limit.
     #[error("the answer is larger than {} bytes", limits::ANSWER)]
     TooLarge,
-    /// The answer is no text.
+    /// The answer is not text.
     #[error("the answer is no UTF-8 text")]
     NoText,
 }
 
-/// A whole answer of any status.
+/// A complete answer with any status.
 #[derive(Debug)]
 pub(super) struct Raw {
     pub(super) status: u16,
@@ -39,8 +39,8 @@ pub(super) struct Raw {
     pub(super) text: Zeroizing<String>,
 }
 
-/// Builds the HTTP client: rustls, no redirects (they could lead a token elsewhere), no retries of its own (they would
-/// be in no count), no compression.
+/// Builds the HTTP client: rustls, no redirects (they could send a token elsewhere), no built-in retries (they would
+/// not be counted), no compression.
 pub(super) fn client(settings: &ClientSettings, base: &Url, iam: &Url) -> Result<Client, InstanceError> {
     let loopback = is_loopback(base) || is_loopback(iam);
     let mut builder = Client::builder()
@@ -49,13 +49,13 @@ pub(super) fn client(settings: &ClientSettings, base: &Url, iam: &Url) -> Result
         .redirect(redirect::Policy::none())
         .retry(retry::never())
         .referer(false)
-        // Shorter than servers keep an idle connection: a create that meets a closed one has no known outcome.
+        // Shorter than the idle timeout of servers: a create request on a closed connection has an unknown outcome.
         .pool_idle_timeout(Duration::from_secs(20))
         .connect_timeout(settings.timeouts.connect)
         .read_timeout(settings.timeouts.read)
         .timeout(settings.timeouts.total);
     if loopback {
-        // A proxy from the environment would see plain HTTP that is meant to stay on this machine.
+        // A proxy from the environment would see plain HTTP traffic that must stay on this machine.
         builder = builder.no_proxy();
     }
     let refuse = |why: String| InstanceError::Settings { what: "ca_file".to_owned(), why };
@@ -81,19 +81,19 @@ pub(super) async fn attempt(request: RequestBuilder) -> Result<Raw, Fault> {
     Ok(Raw { status, headers, text: text(bytes)? })
 }
 
-/// A body for a request, wiped when the last attempt is over.
+/// Converts a text to a request body, wiped after the last attempt.
 pub(super) fn body(text: Zeroizing<String>) -> Bytes {
     Bytes::from_owner(text)
 }
 
 fn fault(error: reqwest::Error) -> Fault {
-    // The URL holds no secret, but it would repeat what the operation's own words say.
+    // The URL contains no secret, but it would repeat the description of the operation.
     let error = error.without_url();
     if error.is_connect() || error.is_builder() { Fault::Unsent(error) } else { Fault::Lost(error) }
 }
 
-/// Collects a body without ever leaving a copy of a part of it behind: the buffer has the announced size, and when it
-/// must grow, the old one is wiped.
+/// Collects a body without leaving copies in memory: the buffer has the announced size, and if it must grow, the old
+/// one is wiped.
 async fn collect(mut response: Response) -> Result<Zeroizing<Vec<u8>>, Fault> {
     let announced = response.content_length().unwrap_or(8 * 1024);
     let announced = usize::try_from(announced).unwrap_or(usize::MAX);
